@@ -1,0 +1,89 @@
+#include <sodium.h>
+#include <unistd.h>
+
+#include "json_out.h"
+#include "nouns.h"
+#include "session.h"
+
+static void
+text(json_t *doc, const char *name, const char *value)
+{
+	if (value != NULL && value[0] != '\0')
+		(void)json_object_set_new(doc, name, json_string(value));
+}
+
+static void
+number(json_t *doc, const char *name, uint64_t value)
+{
+	(void)json_object_set_new(doc, name, json_integer((json_int_t)value));
+}
+
+static json_t *
+status_json(const struct pdv_status *status)
+{
+	char vault[2 * PDV_ID_LEN + 1];
+	json_t *doc = json_object(), *seals = json_array();
+	size_t i;
+
+	(void)sodium_bin2hex(vault, sizeof(vault), status->vault, sizeof(status->vault));
+	text(doc, "version", status->version);
+	text(doc, "vault", vault);
+	number(doc, "vault_number", status->vault_number);
+	number(doc, "epoch", status->epoch);
+	number(doc, "settled_epoch", status->settled_epoch);
+	number(doc, "subjects", status->subjects);
+	number(doc, "erased", status->erased);
+	text(doc, "anchor_class", status->anchor_class);
+	text(doc, "anchor_class_reason", status->anchor_class_reason);
+	number(doc, "uptime_seconds", status->uptime_seconds);
+	(void)json_object_set_new(doc, "read_only", json_boolean(status->read_only));
+	text(doc, "read_only_reason", status->read_only_reason);
+	number(doc, "store_bytes", status->store_bytes);
+	number(doc, "store_limit_bytes", status->store_limit_bytes);
+	number(doc, "requests_in_flight", status->requests_in_flight);
+	number(doc, "connections", status->connections);
+	for (i = 0; i < status->seal_count; i++)
+		(void)json_array_append_new(seals, json_string(status->seals[i]));
+	(void)json_object_set_new(doc, "seals", seals);
+	text(doc, "secret_memory", status->secret_memory);
+	return doc;
+}
+
+enum pdv_code
+noun_status(const struct args *a, struct failure *f)
+{
+	struct session s = {.client = NULL};
+	struct pdv_result *r = NULL;
+	enum pdv_code rc;
+
+	if ((rc = session_open(&s, a, 0, f)) != PDV_OK)
+		goto out;
+	(void)pdv_get_status(s.client, &s.options, &r);
+	if ((rc = session_failed(r, f)) == PDV_OK)
+		rc = json_out_print(status_json(pdv_result_status(r)), a->values[FLAG_JSON] != NULL,
+		    STDOUT_FILENO, f);
+out:
+	pdv_result_free(r);
+	session_close(&s);
+	return rc;
+}
+
+enum pdv_code
+noun_health(const struct args *a, struct failure *f)
+{
+	struct session s = {.client = NULL};
+	struct pdv_result *r = NULL;
+	enum pdv_code rc;
+
+	if ((rc = session_open(&s, a, 0, f)) != PDV_OK)
+		goto out;
+	(void)pdv_check(s.client, &s.options, &r);
+	if ((rc = session_failed(r, f)) == PDV_OK)
+		rc = json_out_print(json_pack("{s:s}", "status",
+		    pdv_serving_state_name(pdv_result_serving(r))), a->values[FLAG_JSON] != NULL,
+		    STDOUT_FILENO, f);
+out:
+	pdv_result_free(r);
+	session_close(&s);
+	return rc;
+}

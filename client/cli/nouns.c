@@ -1,0 +1,56 @@
+#include "nouns.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "help.h"
+
+/* The verbs of a noun stand together. */
+static const struct args_verb verbs[] = {
+	{"import", NULL, "FILE|-", "load subjects or transactions from CSV or JSON Lines",
+	    {FLAG_MAP, FLAG_FORMAT, FLAG_RESUME}, noun_import},
+	{"subject", "create", NULL, "make a subject from JSON",
+	    {FLAG_INPUT, FLAG_IDEMPOTENCY_KEY}, noun_subject_create},
+	{"subject", "get", "SUBJECT", "show what is held of a subject", {FLAG_NONE},
+	    noun_subject_get},
+	{"subject", "find", NULL, "find by email, phone or account id",
+	    {FLAG_EMAIL, FLAG_PHONE, FLAG_ACCOUNT}, noun_subject_find},
+	{"subject", "update", "SUBJECT", "change identity or billing from JSON",
+	    {FLAG_INPUT, FLAG_MASK, FLAG_ETAG, FLAG_IDEMPOTENCY_KEY}, noun_subject_update},
+	{"subject", "erase", "SUBJECT", "destroy the keys of a subject, or of one category",
+	    {FLAG_CATEGORY, FLAG_YES, FLAG_IDEMPOTENCY_KEY}, noun_subject_erase},
+	{"billing", "get", "SUBJECT", "show billing data", {FLAG_NONE}, noun_billing_get},
+	{"billing", "update", "SUBJECT", "change billing data from JSON",
+	    {FLAG_INPUT, FLAG_MASK, FLAG_ETAG, FLAG_IDEMPOTENCY_KEY}, noun_billing_update},
+	{"transaction", "append", "SUBJECT", "add transactions from JSON",
+	    {FLAG_INPUT, FLAG_IDEMPOTENCY_KEY}, noun_transaction_append},
+	{"transaction", "list", "SUBJECT", "list transactions, all pages",
+	    {FLAG_LIMIT, FLAG_PAGE_TOKEN}, noun_transaction_list},
+	{"erasure", "get", "ERASURE", "show what became of an erasure", {FLAG_NONE},
+	    noun_erasure_get},
+	{"status", NULL, NULL, "show the vault's state", {FLAG_NONE}, noun_status},
+	{"health", NULL, NULL, "ask whether the vault serves", {FLAG_NONE}, noun_health},
+	{"completion", NULL, "bash", "print a completion script", {FLAG_NONE}, noun_completion},
+	{"help", NULL, NULL, "this text", {FLAG_NONE}, noun_help},
+};
+
+const struct args_table nouns_table = {verbs, sizeof(verbs) / sizeof(verbs[0])};
+
+enum pdv_code
+noun_completion(const struct args *a, struct failure *f)
+{
+	if (strcmp(a->operand, "bash") != 0)
+		return failure_usage(f, "completion is made for bash");
+	help_completion(a->table, stdout);
+	return PDV_OK;
+}
+
+enum pdv_code
+noun_help(const struct args *a, struct failure *f)
+{
+	struct args all = {.table = a->table};
+
+	(void)f;
+	help_print(&all, stdout);
+	return PDV_OK;
+}

@@ -1,0 +1,30 @@
+/*
+ * What the tool can do: one function for each verb, and the table of them all.
+ *
+ * Each runs a command that args_parse() accepted, prints its answer, and returns its
+ * status; the failure is printed by the caller unless it is marked as told.
+ */
+#ifndef CLI_NOUNS_H
+#define CLI_NOUNS_H
+
+#include "args.h"
+
+extern const struct args_table nouns_table;
+
+enum pdv_code noun_import(const struct args *a, struct failure *f);
+enum pdv_code noun_subject_create(const struct args *a, struct failure *f);
+enum pdv_code noun_subject_get(const struct args *a, struct failure *f);
+enum pdv_code noun_subject_find(const struct args *a, struct failure *f);
+enum pdv_code noun_subject_update(const struct args *a, struct failure *f);
+enum pdv_code noun_subject_erase(const struct args *a, struct failure *f);
+enum pdv_code noun_billing_get(const struct args *a, struct failure *f);
+enum pdv_code noun_billing_update(const struct args *a, struct failure *f);
+enum pdv_code noun_transaction_append(const struct args *a, struct failure *f);
+enum pdv_code noun_transaction_list(const struct args *a, struct failure *f);
+enum pdv_code noun_erasure_get(const struct args *a, struct failure *f);
+enum pdv_code noun_status(const struct args *a, struct failure *f);
+enum pdv_code noun_health(const struct args *a, struct failure *f);
+enum pdv_code noun_completion(const struct args *a, struct failure *f);
+enum pdv_code noun_help(const struct args *a, struct failure *f);
+
+#endif /* CLI_NOUNS_H */

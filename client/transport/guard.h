@@ -1,0 +1,29 @@
+/*
+ * Guards against traps in nng that the tests can switch off, to see that each is needed
+ * and that its test would notice. In builds without tests every guard is on for good.
+ */
+#ifndef TRANSPORT_GUARD_H
+#define TRANSPORT_GUARD_H
+
+#include <stdbool.h>
+
+enum guard {
+	GUARD_MESSAGE_MAX,	/* a bound on received messages (sp.c) */
+	GUARD_NO_RESEND,	/* requests are not sent again by nng (sp.c) */
+	GUARD_SIGNALS,		/* nng's threads take no signals (engine.c) */
+	GUARD_SHUT,		/* the peer's end is ECONNSHUT, never ECLOSED (engine.c) */
+	GUARD_EMPTY_FINI,	/* a connection that never began can end (engine.c) */
+	GUARD_SWAP,		/* a reload reaches live listeners (tls_context.c) */
+	GUARD_FRAMING,		/* one record per message (engine.c) */
+	GUARD_OWN_RULES,	/* our own certificate is checked first (tls_context.c) */
+	GUARD_COUNT
+};
+
+#ifdef PDV_TEST_HOOKS
+extern bool guard_off[GUARD_COUNT];
+#define guard_on(g) (!guard_off[g])
+#else
+#define guard_on(g) true
+#endif
+
+#endif /* TRANSPORT_GUARD_H */

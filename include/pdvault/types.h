@@ -1,0 +1,293 @@
+/*
+ * The plain structs of the client library: what a caller fills in and what an
+ * answer holds. They mirror proto/pdvault/v1, without its generated types.
+ *
+ * Presence: a string is absent when it is NULL (an empty string counts as
+ * absent too, and is never handed out); a nested struct when its pointer is NULL;
+ * a list when its count is 0. Zero-initialise (`= {0}`) and set what is there.
+ *
+ * Strings are UTF-8, end with NUL and hold no other NUL. Their limits are the
+ * server's (docs/PROTOCOL.md); the library sends what it is given.
+ *
+ * Ownership: in a request everything stays the caller's and is only read until
+ * the function returns. In an answer everything belongs to the pdv_result and
+ * dies with it.
+ */
+#ifndef PDVAULT_TYPES_H
+#define PDVAULT_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PDV_ID_LEN 16      /* bytes of a subject id, an erasure id, a vault id */
+#define PDV_ID_TEXT_LEN 30 /* characters of an id's text, without the NUL */
+#define PDV_KEY_LEN 16     /* bytes of an idempotency key */
+#define PDV_BATCH_MAX 64   /* subjects in one pdv_batch_get_identity */
+#define PDV_APPEND_MAX 100 /* transactions in one pdv_append_transactions */
+#define PDV_PAGE_MAX 200   /* transactions in one answer of pdv_list_transactions */
+
+/* A subject id is personal data: keep it out of logs, metrics and errors. */
+struct pdv_subject_id {
+	uint8_t bytes[PDV_ID_LEN];
+};
+
+struct pdv_erasure_id {
+	uint8_t bytes[PDV_ID_LEN];
+};
+
+/* A moment in UTC: seconds since 1970-01-01T00:00:00Z, nanos 0 to 999 999 999. */
+struct pdv_time {
+	int64_t seconds;
+	int32_t nanos;
+};
+
+#define PDV_CATEGORIES(X) \
+	X(UNSPECIFIED, 0) \
+	X(IDENTITY, 1)    \
+	X(CREDENTIAL, 2)  \
+	X(BILLING, 3)     \
+	X(CONTENT, 4)     \
+	X(USAGE, 5)       \
+	X(DEVICE, 6)      \
+	X(PREFERENCES, 7) \
+	X(CONSENT, 8)
+
+#define PDV_STATES(X)         \
+	X(UNSPECIFIED, 0)     \
+	X(ACTIVE, 1)          \
+	X(RESTRICTED, 2)      \
+	X(PENDING_ERASURE, 3) \
+	X(ERASED, 4)
+
+#define PDV_ERASURE_STATES(X) \
+	X(UNSPECIFIED, 0)     \
+	X(PENDING, 1) /* decided, the old keys are not yet gone */ \
+	X(SHREDDED, 2) /* no living key opens the categories */
+
+#define PDV_SERVING_STATES(X) \
+	X(UNSPECIFIED, 0)     \
+	X(SERVING, 1)         \
+	X(READ_ONLY, 2)
+
+/*
+ * A server newer than this library may answer with a number that is in none of these
+ * lists: such an answer is refused (PDV_REASON_TOO_NEW in result.h).
+ */
+#define PDV_ENUM_CATEGORY(name, number) PDV_CATEGORY_##name = number,
+#define PDV_ENUM_STATE(name, number) PDV_STATE_##name = number,
+#define PDV_ENUM_ERASURE(name, number) PDV_ERASURE_##name = number,
+#define PDV_ENUM_SERVING(name, number) PDV_SERVING_##name = number,
+enum pdv_category { PDV_CATEGORIES(PDV_ENUM_CATEGORY) };
+enum pdv_state { PDV_STATES(PDV_ENUM_STATE) };
+enum pdv_erasure_state { PDV_ERASURE_STATES(PDV_ENUM_ERASURE) };
+enum pdv_serving_state { PDV_SERVING_STATES(PDV_ENUM_SERVING) };
+#undef PDV_ENUM_CATEGORY
+#undef PDV_ENUM_STATE
+#undef PDV_ENUM_ERASURE
+#undef PDV_ENUM_SERVING
+
+struct pdv_name {
+	const char *full;
+	const char *given;
+	const char *family;
+};
+
+struct pdv_postal_address {
+	const char *label; /* "home", "work" */
+	const char *recipient;
+	const char *organization;
+	const char *const *lines;
+	size_t line_count;
+	const char *locality;
+	const char *region;
+	const char *postal_code;
+	const char *country;
+};
+
+struct pdv_attribute {
+	const char *key;
+	const char *value;
+};
+
+struct pdv_identity {
+	const struct pdv_name *name;
+	const char *const *emails;
+	size_t email_count;
+	const char *const *phones;
+	size_t phone_count;
+	const char *locale;        /* BCP 47 */
+	const char *date_of_birth; /* YYYY-MM-DD */
+	const struct pdv_postal_address *postal_addresses;
+	size_t postal_address_count;
+	const char *const *account_ids;
+	size_t account_id_count;
+	const struct pdv_attribute *attributes;
+	size_t attribute_count;
+};
+
+/* A way to pay, as far as it may be known: there is no field for a card number. */
+struct pdv_payment_method {
+	const char *brand;
+	const char *last_four;
+	uint32_t expiry_month; /* 1 to 12; 0: absent */
+	uint32_t expiry_year;  /* four digits; 0: absent */
+	const char *token;     /* the processor's */
+};
+
+struct pdv_billing {
+	const char *legal_name;
+	const struct pdv_postal_address *billing_address;
+	const char *tax_id;
+	const char *processor;
+	const char *customer_reference;
+	const struct pdv_payment_method *payment_methods;
+	size_t payment_method_count;
+};
+
+struct pdv_transaction {
+	const char *id; /* the caller's, unique for the subject */
+	const struct pdv_time *time;
+	int64_t amount_minor; /* in the currency's minor unit */
+	const char *currency; /* ISO 4217 */
+	const char *status;
+	const char *description;
+	const char *invoice_reference;
+};
+
+/* --- requests that are more than an id --- */
+
+struct pdv_new_subject {
+	const struct pdv_identity *identity; /* or NULL */
+	const struct pdv_billing *billing;   /* or NULL */
+};
+
+enum pdv_lookup_by { PDV_BY_EMAIL = 1, PDV_BY_PHONE = 2, PDV_BY_ACCOUNT_ID = 3 };
+
+struct pdv_lookup {
+	enum pdv_lookup_by by;
+	const char *value; /* in any case, spacing, punctuation: the server normalises */
+};
+
+struct pdv_subject_list {
+	const struct pdv_subject_id *subjects;
+	size_t count; /* 1 to PDV_BATCH_MAX */
+};
+
+/*
+ * The mask names top-level fields ("emails", "name"): those are replaced, and
+ * cleared where ${identity} lacks them. Without one, the fields that are set are
+ * replaced. A stale etag is answered PDV_ABORTED.
+ */
+struct pdv_identity_update {
+	struct pdv_subject_id subject;
+	const struct pdv_identity *identity;
+	const char *const *mask;
+	size_t mask_count;
+	const char *etag; /* from an earlier answer; NULL: whatever is there */
+};
+
+/* As pdv_identity_update. */
+struct pdv_billing_update {
+	struct pdv_subject_id subject;
+	const struct pdv_billing *billing;
+	const char *const *mask;
+	size_t mask_count;
+	const char *etag;
+};
+
+struct pdv_transaction_append {
+	struct pdv_subject_id subject;
+	const struct pdv_transaction *transactions; /* ids distinct */
+	size_t count;                               /* 1 to PDV_APPEND_MAX */
+};
+
+struct pdv_transaction_page {
+	struct pdv_subject_id subject;
+	uint32_t page_size;     /* 0: the server's choice; at most PDV_PAGE_MAX */
+	const char *page_token; /* NULL: from the first; else from pdv_result_next_page */
+};
+
+struct pdv_erase {
+	struct pdv_subject_id subject;
+	const enum pdv_category *categories;
+	size_t category_count; /* 0: all */
+};
+
+/* --- answers --- */
+
+struct pdv_violation {
+	const char *field; /* path in the request, as "identity.emails[1]" */
+	const char *rule;  /* UPPER_SNAKE, stable */
+};
+
+struct pdv_category_status {
+	enum pdv_category category;
+	enum pdv_state state;
+	const struct pdv_time *create_time; /* or NULL */
+};
+
+/* The state of a subject and what is held of it; no data. */
+struct pdv_subject_status {
+	struct pdv_subject_id subject;
+	enum pdv_state state;
+	const struct pdv_category_status *categories;
+	size_t category_count;
+	const struct pdv_time *create_time; /* or NULL */
+};
+
+/* One outcome of a batch; ${identity} and ${etag} are NULL unless ${code} is OK. */
+struct pdv_identity_outcome {
+	struct pdv_subject_id subject;
+	int code;           /* enum pdv_code */
+	const char *reason; /* or NULL */
+	const struct pdv_identity *identity;
+	const char *etag;
+};
+
+struct pdv_append_outcome {
+	uint32_t appended;
+	uint32_t unchanged; /* were there already, with the same content */
+};
+
+/* ${subject}, ${time} and ${categories} come from pdv_get_erasure only. */
+struct pdv_erasure {
+	struct pdv_erasure_id erasure;
+	enum pdv_erasure_state state;
+	uint64_t epoch;
+	const struct pdv_subject_id *subject;
+	const struct pdv_time *time;
+	const enum pdv_category *categories;
+	size_t category_count;
+};
+
+struct pdv_status {
+	const char *version;
+	uint8_t vault[PDV_ID_LEN];
+	uint32_t vault_number;
+	uint64_t epoch;
+	uint64_t settled_epoch;
+	uint64_t subjects; /* not erased */
+	uint64_t erased;
+	const char *anchor_class; /* "A" to "D" */
+	const char *anchor_class_reason;
+	uint64_t uptime_seconds;
+	int read_only; /* 0 or 1 */
+	const char *read_only_reason;
+	uint64_t store_bytes;
+	uint64_t store_limit_bytes;
+	uint64_t requests_in_flight;
+	uint64_t connections;
+	const char *const *seals; /* names of the seal providers */
+	size_t seal_count;
+	const char *secret_memory; /* "memfd_secret" or "locked" */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PDVAULT_TYPES_H */

@@ -1,0 +1,365 @@
+#include "server/config.h"
+
+#include <libgen.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "server/config_value.h"
+#include "server/nearest.h"
+
+#define KEY(section, name, type, place, preset, min, max, help) \
+	{ section, name, CONFIG_##type, offsetof(struct config, place), preset, min, max, help }
+#define PRINCIPAL_KEY(name, type, place, min, max, help)                                     \
+	{ "principal NAME", name, CONFIG_##type, offsetof(struct config_principal, place), NULL, \
+	    min, max, help }
+
+#define PRINCIPAL_PREFIX "principal "
+#define PRINCIPAL_NAME_MAX 32u
+
+#define KIB ((uint64_t)1 << 10)
+#define MIB (KIB << 10)
+#define GIB (MIB << 10)
+#define SECOND 1000u
+#define HOUR (3600u * SECOND)
+
+static const struct config_key keys[] = {
+	KEY("vault", "path", PATH, vault_path, NULL, 1, 0,
+	    "Folder of the store. Its file system needs room for map_size and is best a volume of "
+	    "its own, outside backups and snapshots."),
+	KEY("vault", "number", COUNT, vault_number, "1", 1, 65535,
+	    "Number of this vault: the first two bytes of every subject id. Set by `init`, never "
+	    "changed."),
+	KEY("vault", "default_country_code", COUNT, country_code, "0", 0, 999,
+	    "Calling code for phone numbers that have none, as 49; 0: they are taken as they are."),
+	KEY("vault", "map_size", BYTES, map_bytes, "64G", 16 * MIB, 16384 * GIB,
+	    "Upper limit of the store; address space, not memory."),
+	KEY("vault", "reserve", BYTES, reserve_bytes, "16M", MIB, 16 * GIB,
+	    "Disk space kept allocated so that people can be erased when the disk is full."),
+	KEY("anchor", "path", PATH, anchor_path, NULL, 1, 0,
+	    "The file that holds the root key, overwritten in place. Never on a copy-on-write or "
+	    "network file system, never in a backup."),
+	KEY("seal file", "path", PATH, seal_file_path, NULL, 1, 0,
+	    "The key file (mode 0600) whose key wraps the root key. Best on another device than "
+	    "the anchor."),
+	KEY("listen", "urls", URLS, urls, NULL, 0, 0,
+	    "Where to listen; port 0 takes any free one."),
+	KEY("tls", "ca", PATH, tls_ca, NULL, 1, 0,
+	    "PEM file of the CA that clients' certificates come from."),
+	KEY("tls", "crl", PATH, tls_crl, "", 0, 0,
+	    "PEM file of that CA's revocation list; read again on SIGHUP."),
+	KEY("tls", "cert", PATH, tls_cert, NULL, 1, 0,
+	    "PEM file of the server's certificate, then its intermediates."),
+	KEY("tls", "key", PATH, tls_key, NULL, 1, 0,
+	    "PEM file of its private key, mode 0600 or 0400."),
+	KEY("secret", "memory", BYTES, secret_bytes, "4M", 256 * KIB, 256 * MIB,
+	    "Locked memory for keys; needs RLIMIT_MEMLOCK of at least as much."),
+	KEY("limits", "requests_in_flight", COUNT, contexts, "256", 1, 4096,
+	    "Requests received and not yet answered, of all connections together."),
+	KEY("limits", "connections", COUNT, connections_max, "1024", 1, 65536,
+	    "Open connections; more are refused."),
+	KEY("limits", "connections_per_principal", COUNT, connections_per_principal, "256", 1, 65536,
+	    "Open connections of one principal."),
+	KEY("limits", "in_flight_per_connection", COUNT, in_flight_per_connection, "128", 1, 4096,
+	    "Requests in flight on one connection; more are answered TOO_MANY_IN_FLIGHT."),
+	KEY("limits", "idle_timeout", TIME, idle_timeout_ms, "10m", SECOND, 24 * HOUR,
+	    "A connection without a request for so long is closed."),
+	KEY("limits", "default_timeout", TIME, default_timeout_ms, "5s", 10, HOUR,
+	    "Deadline of a request that brings none."),
+	KEY("limits", "max_timeout", TIME, max_timeout_ms, "60s", 10, HOUR,
+	    "Longest deadline that a request may bring."),
+	KEY("limits", "send_timeout", TIME, send_timeout_ms, "1500ms", 10, 60 * SECOND,
+	    "A connection that does not take its answer within this time is closed."),
+	KEY("limits", "pool_threads", COUNT, pool_threads, "2", 1, 64,
+	    "Threads for reads of many records."),
+	KEY("limits", "pool_queue", COUNT, pool_queue, "256", 1, 65536,
+	    "Such reads that may wait; more are answered QUEUE_FULL."),
+	KEY("metrics", "address", LOOPBACK, metrics, "127.0.0.1:9464", 0, 0,
+	    "Where /metrics, /livez and /readyz are served, over HTTP, on loopback only; port 0 "
+	    "takes any free one."),
+	KEY("log", "level", LEVEL, log_level, "info", 0, 0, "Events below it are not logged."),
+};
+
+static const struct config_key principal_keys[] = {
+	PRINCIPAL_KEY("spiffe", SPIFFE, spiffe, 0, 0,
+	    "SPIFFE id in the certificate of the calling service; one principal each."),
+	PRINCIPAL_KEY("methods", WORDS, methods, 0, 0,
+	    "What it may call: names as Vault.GetIdentity, or Vault.* or *."),
+};
+
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+_Static_assert(COUNT_OF(keys) <= 64, "the keys that were given are bits of one word");
+
+struct parse {
+	struct config *config;
+	const char *folder;
+	struct ini_faults *faults;
+	uint64_t given;			/* bit i: keys[i] was */
+	unsigned principal_given;
+	struct config_principal *principal;	/* the present section's, or NULL */
+	bool ignoring;				/* the present section is at fault */
+};
+
+__attribute__((format(printf, 4, 5))) static void
+unknown(struct parse *p, unsigned line, const struct nearest *n, const char *format, ...)
+{
+	char what[INI_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	ini_fault(p->faults, line, "%s%s%s%s", what, n->best != NULL ? "; did you mean " : "",
+	    n->best != NULL ? n->best : "", n->best != NULL ? "?" : "");
+}
+
+static void
+missing(struct parse *p, unsigned line, const char *section, const char *key)
+{
+	ini_fault(p->faults, line, "[%s] lacks the key %s", section, key);
+}
+
+/* The section of a principal has ended: is it whole? */
+static void
+finish_principal(struct parse *p)
+{
+	const struct config_principal *who = p->principal;
+	unsigned i;
+
+	for (i = 0; who != NULL && i < COUNT_OF(principal_keys); i++)
+		if ((p->principal_given & (1u << i)) == 0)
+			missing(p, who->line, "principal NAME", principal_keys[i].name);
+	for (i = 0; who != NULL && who->spiffe != NULL && i + 1 < p->config->principal_count; i++)
+		if (p->config->principals[i].spiffe != NULL
+		    && strcmp(p->config->principals[i].spiffe, who->spiffe) == 0)
+			ini_fault(p->faults, who->line, "the principal of line %u has this SPIFFE id",
+			    p->config->principals[i].line);
+	p->principal = NULL;
+	p->principal_given = 0;
+}
+
+static bool
+principal_name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len <= PRINCIPAL_NAME_MAX
+	    && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
+}
+
+static void
+begin_principal(struct parse *p, const char *name, unsigned line)
+{
+	struct config *c = p->config;
+	struct config_principal *who = &c->principals[c->principal_count];
+
+	p->ignoring = true;
+	if (!principal_name_ok(name)) {
+		ini_fault(p->faults, line, "a principal's name is 1 to %u of a-z 0-9 - _ .",
+		    PRINCIPAL_NAME_MAX);
+	} else if (c->principal_count == CONFIG_PRINCIPALS_MAX) {
+		ini_fault(p->faults, line, "more than %u principals", CONFIG_PRINCIPALS_MAX);
+	} else if ((who->name = strdup(name)) == NULL) {
+		ini_fault(p->faults, line, "out of memory");
+	} else {
+		who->line = line;
+		c->principal_count++;
+		p->principal = who;
+		p->ignoring = false;
+	}
+}
+
+static void
+take_section(void *owner, const char *name, unsigned line)
+{
+	struct parse *p = owner;
+	struct nearest n = NEAREST_START(name);
+	size_t prefix = strlen(PRINCIPAL_PREFIX);
+	unsigned i;
+
+	finish_principal(p);
+	p->ignoring = false;
+	if (strncmp(name, PRINCIPAL_PREFIX, prefix) == 0) {
+		begin_principal(p, name + prefix, line);
+		return;
+	}
+	for (i = 0; i < COUNT_OF(keys); i++) {
+		if (strcmp(keys[i].section, name) == 0)
+			return;
+		nearest_offer(&n, keys[i].section);
+	}
+	nearest_offer(&n, principal_keys[0].section);
+	unknown(p, line, &n, "unknown section [%s]", name);
+	p->ignoring = true;
+}
+
+static void
+set(struct parse *p, const struct config_key *k, const struct ini_pair *pair)
+{
+	void *object = p->principal != NULL ? (void *)p->principal : (void *)p->config;
+	char why[CONFIG_WHY_MAX];
+	enum status rc = config_value_set(k, pair->value, p->folder, object, why);
+
+	if (rc != STATUS_OK)
+		ini_fault(p->faults, pair->line, "%s: %s", k->name,
+		    rc == STATUS_CONFIG ? why : status_text(rc));
+}
+
+static void
+take_principal_pair(struct parse *p, const struct ini_pair *pair)
+{
+	struct nearest n = NEAREST_START(pair->key);
+	unsigned i;
+
+	for (i = 0; i < COUNT_OF(principal_keys); i++) {
+		if (strcmp(principal_keys[i].name, pair->key) == 0) {
+			p->principal_given |= 1u << i;
+			set(p, &principal_keys[i], pair);
+			return;
+		}
+		nearest_offer(&n, principal_keys[i].name);
+	}
+	unknown(p, pair->line, &n, "unknown key %s in [%s]", pair->key, pair->section);
+}
+
+static void
+take_pair(void *owner, const struct ini_pair *pair)
+{
+	struct parse *p = owner;
+	struct nearest n = NEAREST_START(pair->key);
+	unsigned i;
+
+	if (p->ignoring)
+		return;
+	if (p->principal != NULL) {
+		take_principal_pair(p, pair);
+		return;
+	}
+	for (i = 0; i < COUNT_OF(keys); i++) {
+		if (strcmp(keys[i].section, pair->section) != 0)
+			continue;
+		if (strcmp(keys[i].name, pair->key) == 0) {
+			p->given |= (uint64_t)1 << i;
+			set(p, &keys[i], pair);
+			return;
+		}
+		nearest_offer(&n, keys[i].name);
+	}
+	unknown(p, pair->line, &n, "unknown key %s in [%s]", pair->key, pair->section);
+}
+
+/* Presets for what was not given, and what only the whole can be judged by. */
+static void
+complete(struct parse *p)
+{
+	struct config *c = p->config;
+	unsigned i;
+
+	finish_principal(p);
+	for (i = 0; i < COUNT_OF(keys); i++) {
+		struct ini_pair pair = { .value = keys[i].preset };
+
+		if ((p->given & ((uint64_t)1 << i)) != 0)
+			continue;
+		if (keys[i].preset == NULL)
+			missing(p, 0, keys[i].section, keys[i].name);
+		else
+			set(p, &keys[i], &pair);
+	}
+	if (p->faults->count > 0)	/* what is not there cannot contradict */
+		return;
+	if (c->principal_count == 0)
+		ini_fault(p->faults, 0, "no [principal NAME]: nobody could call anything");
+	if (c->default_timeout_ms > c->max_timeout_ms)
+		ini_fault(p->faults, 0, "[limits] default_timeout is above max_timeout");
+	if (c->reserve_bytes > c->map_bytes / 4)
+		ini_fault(p->faults, 0, "[vault] reserve is above a quarter of map_size");
+}
+
+enum status
+config_parse(struct bytes text, const char *folder, struct config **out, struct ini_faults *f)
+{
+	enum status rc = STATUS_NO_MEMORY;
+	struct parse p = { .folder = folder, .faults = f };
+	const struct ini_receiver to = { .owner = &p, .section = take_section, .pair = take_pair };
+
+	if ((p.config = calloc(1, sizeof(*p.config))) == NULL
+	    || (p.config->principals =
+	        calloc(CONFIG_PRINCIPALS_MAX + 1, sizeof(*p.config->principals))) == NULL) {
+		ini_fault(f, 0, "out of memory");
+		goto out;
+	}
+	/* On faults too: what else is wrong is worth telling at once. */
+	rc = ini_read(text, &to, f);
+	complete(&p);
+	if (f->count > 0)
+		rc = STATUS_CONFIG;
+	if (rc != STATUS_OK)
+		goto out;
+	*out = p.config;
+	p.config = NULL;
+out:
+	config_free(p.config);
+	return rc;
+}
+
+enum status
+config_read(const char *path, struct config **out, struct ini_faults *f)
+{
+	enum status rc;
+	struct bytes text = { NULL, 0 };
+	char *copy = NULL, *folder = NULL;
+
+	if ((rc = ini_load(path, &text, f)) != STATUS_OK)
+		goto out;
+	/* Absolute, so that the paths in the log and in messages are. */
+	if ((copy = strdup(path)) == NULL || (folder = realpath(dirname(copy), NULL)) == NULL) {
+		ini_fault(f, 0, "its folder cannot be found");
+		rc = STATUS_CONFIG;
+		goto out;
+	}
+	rc = config_parse(text, folder, out, f);
+out:
+	free(folder);
+	free(copy);
+	free((void *)(uintptr_t)text.p);
+	return rc;
+}
+
+void
+config_free(struct config *c)
+{
+	unsigned i, k;
+
+	if (c == NULL)
+		return;
+	for (i = 0; i < COUNT_OF(keys); i++)
+		config_value_free(&keys[i], c);
+	for (i = 0; c->principals != NULL && i < c->principal_count; i++) {
+		for (k = 0; k < COUNT_OF(principal_keys); k++)
+			config_value_free(&principal_keys[k], &c->principals[i]);
+		free(c->principals[i].name);
+	}
+	free(c->principals);
+	free(c);
+}
+
+static void
+help_rows(FILE *to, const struct config_key *row, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		(void)fprintf(to, "| [%s] | %s | %s | %s | %s |\n", row[i].section, row[i].name,
+		    config_value_form(row[i].type), row[i].preset == NULL ? "(must be given)"
+		    : row[i].preset[0] == '\0' ? "(none)" : row[i].preset, row[i].help);
+}
+
+void
+config_help(FILE *to)
+{
+	(void)fputs("| section | key | value | default | meaning |\n"
+	    "| --- | --- | --- | --- | --- |\n", to);
+	help_rows(to, keys, COUNT_OF(keys));
+	help_rows(to, principal_keys, COUNT_OF(principal_keys));
+}

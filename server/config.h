@@ -1,0 +1,78 @@
+/*
+ * The configuration of pdvaultd: an INI file (ini.h) whose keys are the rows of one table,
+ * from which help and docs/OPERATIONS.md are made. Relative paths are relative to the
+ * file's own folder.
+ */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "server/ini.h"
+#include "server/log.h"
+#include "server/status.h"
+
+#define CONFIG_PATH_MAX 1024u		/* bytes of a path, made absolute or not */
+#define CONFIG_WORDS_MAX 64u		/* words of a list */
+#define CONFIG_PRINCIPALS_MAX 256u
+
+struct config_words {
+	char *text;			/* what the words point into */
+	const char **word;
+	unsigned count;
+};
+
+struct config_address {
+	bool off;
+	char host[46];			/* an IPv4 or IPv6 address */
+	uint16_t port;
+};
+
+struct config_principal {
+	char *name, *spiffe;
+	struct config_words methods;	/* as written: patterns are for access to judge */
+	unsigned line;			/* of its section */
+};
+
+struct config {
+	char *vault_path, *anchor_path, *seal_file_path;
+	uint64_t vault_number;
+	uint64_t country_code;		/* 0: none */
+	uint64_t map_bytes, reserve_bytes;
+
+	struct config_words urls;
+	char *tls_ca, *tls_cert, *tls_key;
+	char *tls_crl;			/* or "" */
+
+	uint64_t secret_bytes;
+
+	uint64_t contexts, connections_max, connections_per_principal, in_flight_per_connection;
+	uint64_t idle_timeout_ms, default_timeout_ms, max_timeout_ms, send_timeout_ms;
+	uint64_t pool_threads, pool_queue;
+
+	struct config_address metrics;
+	enum log_level log_level;
+
+	struct config_principal *principals;
+	unsigned principal_count;
+};
+
+/*
+ * config_read(path, out, f): the file at ${path}. The caller frees ${out} by config_free and
+ * empties ${f} before. STATUS_CONFIG: ${f} says what is wrong. Start-up's thread.
+ */
+enum status config_read(const char *path, struct config **out, struct ini_faults *f) MUST_USE;
+
+/* The same from memory; ${folder} is what relative paths are relative to. */
+enum status config_parse(struct bytes text, const char *folder, struct config **out,
+    struct ini_faults *f) MUST_USE;
+
+/* NULL: nothing. */
+void config_free(struct config *c);
+
+/* The table of keys in Markdown: what `pdvaultd config-help` prints. */
+void config_help(FILE *to);
+
+#endif /* SERVER_CONFIG_H */

@@ -1,0 +1,47 @@
+/*
+ * The types of values in the configuration: text to value, with the range that a key
+ * allows. All pure; a fault goes to the caller as a static text or a filled buffer.
+ */
+#ifndef SERVER_CONFIG_VALUE_H
+#define SERVER_CONFIG_VALUE_H
+
+#include "server/config.h"
+
+enum config_type {
+	CONFIG_PATH,		/* char *: a path */
+	CONFIG_COUNT,		/* uint64_t */
+	CONFIG_BYTES,		/* uint64_t: a number with K, M, G or T (powers of 1024) */
+	CONFIG_TIME,		/* uint64_t, milliseconds: a number with ms, s, m or h */
+	CONFIG_URLS,		/* struct config_words of tls+tcp URLs */
+	CONFIG_WORDS,		/* struct config_words */
+	CONFIG_LOOPBACK,	/* struct config_address: ADDRESS:PORT on loopback, or off */
+	CONFIG_LEVEL,		/* enum log_level */
+	CONFIG_SPIFFE,		/* char *: a SPIFFE id */
+};
+
+struct config_key {
+	const char *section, *name;
+	enum config_type type;
+	size_t place;			/* offset in struct config or struct config_principal */
+	const char *preset;		/* as written; NULL: must be given */
+	uint64_t min, max;
+	const char *help;
+};
+
+#define CONFIG_WHY_MAX 128u
+
+/*
+ * config_value_set(k, text, folder, object, why):
+ * Parse ${text} as ${k} wants it into its place in ${object}, which was all zero there.
+ * STATUS_CONFIG: ${why} says what was expected; STATUS_NO_MEMORY.
+ */
+enum status config_value_set(const struct config_key *k, const char *text, const char *folder,
+    void *object, char why[static CONFIG_WHY_MAX]) MUST_USE;
+
+/* Frees what config_value_set allocated in the place of ${k}. */
+void config_value_free(const struct config_key *k, void *object);
+
+/* What the type looks like, for help. */
+const char *config_value_form(enum config_type type);
+
+#endif /* SERVER_CONFIG_VALUE_H */

@@ -1,0 +1,217 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/clock.h"
+#include "server/keys/anchor_internal.h"
+#include "server/log.h"
+#include "server/metrics.h"
+
+void
+anchor_io_complain(const char *path, const char *what)
+{
+	metrics_add(METRIC_ANCHOR_ERRORS, 1);
+	if (errno != 0)
+		log_event(LOG_ANCHOR_ERROR, LOG_S(WHAT, what), LOG_S(PATH, path),
+		    LOG_S(ERRNO, strerrorname_np(errno)));
+	else
+		log_event(LOG_ANCHOR_ERROR, LOG_S(WHAT, what), LOG_S(PATH, path));
+}
+
+#ifdef PDV_TEST_HOOKS
+static struct {
+	unsigned count, nth;
+	int error;
+} faults[ANCHOR_TEST_CALLS];
+
+void
+anchor_test_fault(enum anchor_test_call call, unsigned nth, int error)
+{
+	faults[call].count = 0;
+	faults[call].nth = nth;
+	faults[call].error = error;
+}
+
+unsigned
+anchor_test_count(enum anchor_test_call call)
+{
+	return faults[call].count;
+}
+
+/* 0: go on. */
+static int
+fault(enum anchor_test_call call)
+{
+	return ++faults[call].count == faults[call].nth ? faults[call].error : 0;
+}
+
+static bool cached;
+
+void
+anchor_test_cached(bool on)
+{
+	cached = on;
+}
+
+static size_t
+half(size_t len)
+{
+	return len / 2 / ANCHOR_BLOCK * ANCHOR_BLOCK;
+}
+#endif
+
+static ssize_t
+pwrite_(int fd, const uint8_t *buf, size_t len, off_t at)
+{
+#ifdef PDV_TEST_HOOKS
+	int f = fault(ANCHOR_TEST_PWRITE);
+
+	if (f == ANCHOR_TEST_LOST)
+		return (ssize_t)len;
+	if (f == ANCHOR_TEST_SHORT)
+		return pwrite(fd, buf, half(len), at);
+	if (f == ANCHOR_TEST_TORN && pwrite(fd, buf, half(len), at) > 0)
+		f = EIO;
+	if (f != 0) {
+		errno = f;
+		return -1;
+	}
+#endif
+	return pwrite(fd, buf, len, at);
+}
+
+static ssize_t
+pread_(int fd, uint8_t *buf, size_t len, off_t at)
+{
+#ifdef PDV_TEST_HOOKS
+	int f = fault(ANCHOR_TEST_PREAD);
+
+	if (f == ANCHOR_TEST_LOST)
+		return 0;
+	if (f == ANCHOR_TEST_SHORT)
+		return pread(fd, buf, half(len), at);
+	if (f != 0) {
+		errno = f;
+		return -1;
+	}
+#endif
+	return pread(fd, buf, len, at);
+}
+
+static int
+fdatasync_(int fd)
+{
+#ifdef PDV_TEST_HOOKS
+	int f = fault(ANCHOR_TEST_FDATASYNC);
+
+	if (f > 0) {
+		errno = f;
+		return -1;
+	}
+#endif
+	return fdatasync(fd);
+}
+
+static off_t
+offset(unsigned place)
+{
+	must(place < 2);
+	return (off_t)place * (off_t)ANCHOR_SLOT_LEN;
+}
+
+static enum status
+write_slot(struct anchor *a, unsigned place)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < ANCHOR_SLOT_LEN) {
+		n = pwrite_(a->fd, a->out + done, ANCHOR_SLOT_LEN - done,
+		    offset(place) + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n == 0 ? ENOSPC : errno;
+			anchor_io_complain(a->o.path, "a slot cannot be written");
+			return STATUS_ANCHOR;
+		}
+		done += (size_t)n;
+	}
+	/* Once failed it is never asked again: the kernel forgets, and the next one succeeds. */
+	if (fdatasync_(a->fd) != 0) {
+		anchor_io_complain(a->o.path, "a slot cannot be flushed");
+		return STATUS_ANCHOR;
+	}
+	return STATUS_OK;
+}
+
+enum status
+anchor_io_read(struct anchor *a, unsigned place)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	/* The pages were flushed before, so that they can be dropped. */
+	if (!a->direct)
+		(void)posix_fadvise(a->fd, offset(place), ANCHOR_SLOT_LEN, POSIX_FADV_DONTNEED);
+	while (done < ANCHOR_SLOT_LEN) {
+		n = pread_(a->fd, a->in + done, ANCHOR_SLOT_LEN - done,
+		    offset(place) + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n == 0 ? 0 : errno;
+			anchor_io_complain(a->o.path,
+			    n == 0 ? "the file ends early" : "a slot cannot be read");
+			return STATUS_IO;
+		}
+		done += (size_t)n;
+	}
+	return STATUS_OK;
+}
+
+enum status
+anchor_io_replace(struct anchor *a, unsigned place)
+{
+	uint64_t start = clock_monotonic_ns();
+
+	if (write_slot(a, place) != STATUS_OK || anchor_io_read(a, place) != STATUS_OK)
+		return STATUS_ANCHOR;
+	/* Both are what stands on the disk: nothing is learned from how long this takes. */
+	if (memcmp(a->out, a->in, ANCHOR_SLOT_LEN) != 0) {
+		errno = 0;
+		anchor_io_complain(a->o.path, "other bytes came back than were written");
+		return STATUS_ANCHOR;
+	}
+	metrics_time(METRIC_TIME_ANCHOR, clock_monotonic_ns() - start);
+	return STATUS_OK;
+}
+
+static bool
+set_direct(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+#ifdef PDV_TEST_HOOKS
+	if (on && cached)
+		return false;
+#endif
+	if (flags < 0)
+		return false;
+	return fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
+enum status
+anchor_io_begin(struct anchor *a)
+{
+	a->direct = set_direct(a->fd, true);
+	/* Some take the flag and then refuse our alignment. */
+	if (a->direct && pread(a->fd, a->in, ANCHOR_BLOCK, 0) < 0 && errno == EINVAL)
+		a->direct = !set_direct(a->fd, false);
+	memset(a->in, 0, ANCHOR_BLOCK);
+	if (a->direct || fdatasync(a->fd) == 0 || a->o.read_only)
+		return STATUS_OK;
+	anchor_io_complain(a->o.path, "cannot be flushed");
+	return STATUS_IO;
+}

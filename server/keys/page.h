@@ -1,0 +1,92 @@
+/*
+ * The sealed pages of the two trees, three kinds of one size each:
+ *   page     32 keys of the nodes below; a zero key is an empty place
+ *   bucket   up to 11 look-up entries
+ *   keyring  one subject's id, state and category keys
+ * The structs are the bytes on disk (docs/FORMAT.md), integers big-endian. In memory they
+ * rest in secret memory. Any thread.
+ */
+#ifndef SERVER_KEYS_PAGE_H
+#define SERVER_KEYS_PAGE_H
+
+#include "server/keys/node.h"
+#include "server/keys/seal.h"
+
+#define SUBJECT_ID_LEN 16u
+
+struct page {
+	struct key key[NODE_FANOUT];
+};
+
+struct bucket_entry {
+	uint8_t tag[SEAL_TAG16_LEN];
+	uint8_t kind;			/* enum lookup_kind */
+	uint8_t category;		/* the entry dies with it */
+	uint8_t subject[SUBJECT_ID_LEN];
+};
+
+#define BUCKET_ENTRIES 11u
+
+struct bucket {
+	uint8_t count, zero;
+	struct bucket_entry entry[BUCKET_ENTRIES];
+};
+
+#define CATEGORY_COUNT 8u		/* numbered from 1, as in the contract */
+
+enum category_state {
+	CATEGORY_UNUSED = 0,		/* no key yet */
+	CATEGORY_LIVE = 1,
+	CATEGORY_SHREDDED = 2,		/* its key is gone and never comes back */
+};
+
+struct keyring_category {
+	struct key key;
+	uint8_t version[2];		/* of the key, from 1 */
+	uint8_t state;			/* enum category_state */
+	uint8_t restricted;
+};
+
+struct keyring {
+	uint8_t subject[SUBJECT_ID_LEN];
+	uint8_t slot[8];
+	uint8_t pseudonym[16];		/* stands for the subject in the audit log */
+	uint8_t create_time[8];		/* milliseconds since 1970 */
+	uint8_t reserved[8];		/* zero */
+	struct keyring_category category[CATEGORY_COUNT];	/* category c is at c - 1 */
+};
+
+_Static_assert(sizeof(struct page) == 1024, "bytes on disk");
+_Static_assert(sizeof(struct bucket) == 376, "bytes on disk");
+_Static_assert(sizeof(struct keyring) == 344, "bytes on disk");
+
+#define PAGE_PADDED 1040u
+#define BUCKET_PADDED 384u
+#define KEYRING_PADDED 352u
+#define PAGE_BUFFER_LEN PAGE_PADDED	/* what opening any kind may need */
+#define PAGE_BOX_MAX SEAL_BOX_LEN(PAGE_PADDED)
+
+/* kind is SEAL_PAGE, SEAL_BUCKET or SEAL_KEYRING in all of these. */
+size_t page_len(enum seal_kind kind);		/* of the struct */
+size_t page_padded(enum seal_kind kind);	/* of the buffer that opening writes */
+size_t page_box_len(enum seal_kind kind);	/* on disk */
+
+/* Seals the struct of that kind at pg into out[page_box_len(kind)]. */
+void page_seal(const struct key *k, const uint8_t vault[static 16], enum seal_kind kind,
+    struct node n, const void *pg, uint8_t *out);
+
+/* A box on its way: which node and kind it is said to be of. */
+struct page_box {
+	enum seal_kind kind;
+	struct node node;
+	struct bytes box;
+};
+
+/*
+ * Opens into out[page_padded(kind)]. STATUS_FORGED: not this node of this kind under this
+ * key, or of another size.
+ */
+enum status page_open(const struct key *k, const uint8_t vault[static 16],
+    const struct page_box *b, void *out) MUST_USE;
+
+#endif /* SERVER_KEYS_PAGE_H */

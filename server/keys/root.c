@@ -1,0 +1,92 @@
+#include "server/keys/root.h"
+
+#include <sodium.h>
+
+#include "server/keys/node.h"
+
+/* Offsets in the sealed page. */
+enum { OFF_EPOCH = 0, OFF_NEXT = 8, OFF_HEIGHT = 16, OFF_S = 24, OFF_B = 56, OFF_INDEX = 88,
+	OFF_SIGNING = 120, ROOT_LEN = 152 };
+_Static_assert(ROOT_LEN < ROOT_PADDED, "padding");
+
+static struct seal_context
+context(const uint8_t vault[static 16], uint64_t epoch)
+{
+	struct seal_context c = { .kind = SEAL_ROOT_PAGE, .index = epoch };
+
+	memcpy(c.vault, vault, sizeof(c.vault));
+	return c;
+}
+
+void
+root_new(struct root *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->s_height = 1;
+	seal_key_new(&r->index, SEAL_FOR_INDEX);
+	seal_key_new(&r->signing, SEAL_FOR_SIGNING);
+}
+
+void
+root_seal(struct root *r, const uint8_t vault[static 16], uint8_t out[static ROOT_BOX_LEN])
+{
+	struct seal_context c = context(vault, r->epoch);
+	uint8_t plain[ROOT_LEN] = { 0 };
+
+	bytes_put64(plain + OFF_EPOCH, r->epoch);
+	bytes_put64(plain + OFF_NEXT, r->next_slot);
+	plain[OFF_HEIGHT] = r->s_height;
+	memcpy(plain + OFF_S, r->s_top.b, SEAL_KEY_LEN);
+	memcpy(plain + OFF_B, r->b_top.b, SEAL_KEY_LEN);
+	memcpy(plain + OFF_INDEX, r->index.b, SEAL_KEY_LEN);
+	memcpy(plain + OFF_SIGNING, r->signing.b, SEAL_KEY_LEN);
+	seal_key_new(&r->self, SEAL_FOR_ROOT);
+	seal_box(&r->self, &c, bytes_of(plain, ROOT_LEN), ROOT_PADDED, out);
+	seal_digest(bytes_of(out, ROOT_BOX_LEN), r->commitment);
+	sodium_memzero(plain, sizeof(plain));
+}
+
+static enum status
+decode(const uint8_t *plain, uint64_t epoch, struct root *out)
+{
+	uint8_t height = plain[OFF_HEIGHT];
+
+	if (bytes_get64(plain + OFF_EPOCH) != epoch || height < 1 || height > NODE_S_TOP_MAX)
+		return STATUS_FORGED;
+	out->epoch = epoch;
+	out->next_slot = bytes_get64(plain + OFF_NEXT);
+	out->s_height = height;
+	memcpy(out->s_top.b, plain + OFF_S, SEAL_KEY_LEN);
+	memcpy(out->b_top.b, plain + OFF_B, SEAL_KEY_LEN);
+	memcpy(out->index.b, plain + OFF_INDEX, SEAL_KEY_LEN);
+	memcpy(out->signing.b, plain + OFF_SIGNING, SEAL_KEY_LEN);
+	return STATUS_OK;
+}
+
+enum status
+root_open(const struct key *self, const uint8_t vault[static 16], uint64_t epoch,
+    struct bytes box, struct root *out)
+{
+	struct seal_context c = context(vault, epoch);
+	uint8_t plain[ROOT_PADDED];
+	size_t len;
+	enum status rc = STATUS_FORGED;
+
+	if (box.len != ROOT_BOX_LEN)
+		return rc;
+	if ((rc = seal_open(self, &c, box, plain, &len)) != STATUS_OK)
+		goto out;
+	if ((rc = len == ROOT_LEN ? decode(plain, epoch, out) : STATUS_FORGED) != STATUS_OK)
+		goto out;
+	out->self = *self;
+	seal_digest(box, out->commitment);
+out:
+	sodium_memzero(plain, sizeof(plain));
+	return rc;
+}
+
+void
+root_wipe(struct root *r)
+{
+	sodium_memzero(r, sizeof(*r));
+}

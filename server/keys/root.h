@@ -1,0 +1,38 @@
+/*
+ * The root page: what the root key of an epoch opens. Rests in secret memory. Any thread.
+ */
+#ifndef SERVER_KEYS_ROOT_H
+#define SERVER_KEYS_ROOT_H
+
+#include "server/keys/seal.h"
+
+struct root {
+	struct key self;		/* the root key: in the anchor, not in the page */
+	uint64_t epoch;
+	uint64_t next_slot;		/* slot numbers are never used twice */
+	uint8_t s_height;		/* level of tree S's top, at least 1 */
+	struct key s_top, b_top;	/* zero: that tree is empty */
+	struct key index;		/* for the tags of look-ups */
+	struct key signing;		/* seed of the vault's Ed25519 key (RFC 8032) */
+	uint8_t commitment[SEAL_DIGEST_LEN];	/* BLAKE2b-256 of the sealed page */
+};
+
+#define ROOT_PADDED 256u
+#define ROOT_BOX_LEN SEAL_BOX_LEN(ROOT_PADDED)
+
+/* A new vault's root, of epoch 0: nothing in it but an index key and a signing key. */
+void root_new(struct root *r);
+
+/* Makes a fresh r->self, seals r under it into out, and sets r->commitment. */
+void root_seal(struct root *r, const uint8_t vault[static 16], uint8_t out[static ROOT_BOX_LEN]);
+
+/*
+ * root_open(self, vault, epoch, box, out): STATUS_FORGED: not the root page of that epoch
+ * under that key.
+ */
+enum status root_open(const struct key *self, const uint8_t vault[static 16], uint64_t epoch,
+    struct bytes box, struct root *out) MUST_USE;
+
+void root_wipe(struct root *r);
+
+#endif /* SERVER_KEYS_ROOT_H */

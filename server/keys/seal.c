@@ -1,0 +1,197 @@
+#include "server/keys/seal.h"
+
+#include <sodium.h>
+
+#include "server/keys/registry.h"
+
+_Static_assert(SEAL_NONCE_LEN == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
+_Static_assert(SEAL_TAG_LEN == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
+_Static_assert(SEAL_KEY_LEN == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key");
+_Static_assert(SEAL_KEY_LEN + SEAL_COM_LEN == crypto_generichash_BYTES_MAX, "ek and com");
+
+#define OFF_NONCE 1u
+#define OFF_COM (OFF_NONCE + SEAL_NONCE_LEN)
+#define OFF_CIPHER (OFF_COM + SEAL_COM_LEN)
+
+struct split {
+	uint8_t ek[SEAL_KEY_LEN], com[SEAL_COM_LEN];
+};
+
+static void (*random_fill)(void *, size_t) = randombytes_buf;
+
+/* Every field has its place in every kind: two contexts are never the same bytes. */
+static void
+encode_context(const struct seal_context *c, uint8_t out[static SEAL_CONTEXT_LEN])
+{
+	memset(out, 0, SEAL_CONTEXT_LEN);
+	out[0] = SEAL_VERSION;
+	out[1] = (uint8_t)c->kind;
+	memcpy(out + 2, c->vault, 16);
+	out[18] = c->tree;
+	out[19] = c->level;
+	bytes_put64(out + 20, c->index);
+	memcpy(out + 28, c->subject, 16);
+	out[44] = c->category;
+	bytes_put64(out + 45, c->record);
+	bytes_put32(out + 53, c->version);
+}
+
+static void
+split_key(const struct key *k, const uint8_t nonce[static SEAL_NONCE_LEN],
+    const struct seal_context *ctx, struct split *out)
+{
+	uint8_t in[SEAL_NONCE_LEN + SEAL_CONTEXT_LEN];
+
+	memcpy(in, nonce, SEAL_NONCE_LEN);
+	encode_context(ctx, in + SEAL_NONCE_LEN);
+	must(crypto_generichash((uint8_t *)out, sizeof(*out), in, sizeof(in), k->b, SEAL_KEY_LEN) ==
+	    0);
+}
+
+enum status
+seal_init(void)
+{
+	uint8_t a[SEAL_KEY_LEN], b[SEAL_KEY_LEN];
+
+	if (sodium_init() < 0)
+		return STATUS_REFUSED;
+	random_fill(a, sizeof(a));
+	random_fill(b, sizeof(b));
+	if (sodium_is_zero(a, sizeof(a)) || sodium_memcmp(a, b, sizeof(a)) == 0)
+		return STATUS_REFUSED;
+	return STATUS_OK;
+}
+
+void
+seal_key_new(struct key *out, enum seal_purpose purpose)
+{
+	random_fill(out->b, SEAL_KEY_LEN);
+	must(!seal_key_is_zero(out));
+	registry_add(out, purpose);
+}
+
+int
+seal_key_is_zero(const struct key *k)
+{
+	return sodium_is_zero(k->b, SEAL_KEY_LEN);
+}
+
+void
+seal_key_wipe(struct key *k)
+{
+	sodium_memzero(k, sizeof(*k));
+}
+
+void
+seal_box(const struct key *k, const struct seal_context *ctx, struct bytes plain, size_t padded,
+    uint8_t *out)
+{
+	struct split s;
+	uint8_t *text = out + OFF_CIPHER;
+
+	must(plain.len < padded);
+	out[0] = SEAL_VERSION;
+	random_fill(out + OFF_NONCE, SEAL_NONCE_LEN);
+	split_key(k, out + OFF_NONCE, ctx, &s);
+	memcpy(out + OFF_COM, s.com, SEAL_COM_LEN);
+	if (plain.len > 0)
+		memcpy(text, plain.p, plain.len);
+	text[plain.len] = 0x80;
+	memset(text + plain.len + 1, 0, padded - plain.len - 1);
+	must(crypto_aead_xchacha20poly1305_ietf_encrypt(text, NULL, text, padded, NULL, 0, NULL,
+	    out + OFF_NONCE, s.ek) == 0);
+	sodium_memzero(&s, sizeof(s));
+}
+
+enum status
+seal_open(const struct key *k, const struct seal_context *ctx, struct bytes box, uint8_t *out,
+    size_t *len)
+{
+	struct split s;
+	size_t padded, n;
+	enum status rc = STATUS_FORGED;
+
+	if (box.len <= SEAL_OVERHEAD || box.p[0] != SEAL_VERSION)
+		return STATUS_FORGED;
+	padded = box.len - SEAL_OVERHEAD;
+	split_key(k, box.p + OFF_NONCE, ctx, &s);
+	if (sodium_memcmp(s.com, box.p + OFF_COM, SEAL_COM_LEN) != 0)
+		goto out;
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, box.p + OFF_CIPHER,
+	    padded + SEAL_TAG_LEN, NULL, 0, box.p + OFF_NONCE, s.ek) != 0)
+		goto out;
+	for (n = padded; n > 0 && out[n - 1] == 0; n--)
+		;
+	if (n == 0 || out[n - 1] != 0x80)
+		goto out;
+	*len = n - 1;
+	rc = STATUS_OK;
+out:
+	if (rc != STATUS_OK)
+		sodium_memzero(out, padded);
+	sodium_memzero(&s, sizeof(s));
+	return rc;
+}
+
+const uint8_t *
+seal_nonce(struct bytes box)
+{
+	must(box.len >= SEAL_OVERHEAD);
+	return box.p + OFF_NONCE;
+}
+
+void
+seal_tag(const struct key *k, const char *label, struct bytes a, struct bytes b,
+    uint8_t out[static SEAL_TAG16_LEN])
+{
+	crypto_generichash_state st;
+	uint8_t head[16 + 8] = { 0 };
+	size_t n = strlen(label);
+
+	/* The fixed-width head makes label, a and b injective. */
+	must(n < 16);
+	memcpy(head, label, n);
+	bytes_put64(head + 16, a.len);
+	must(crypto_generichash_init(&st, k->b, SEAL_KEY_LEN, SEAL_TAG16_LEN) == 0);
+	must(crypto_generichash_update(&st, head, sizeof(head)) == 0);
+	must(crypto_generichash_update(&st, a.p, a.len) == 0);
+	must(crypto_generichash_update(&st, b.p, b.len) == 0);
+	must(crypto_generichash_final(&st, out, SEAL_TAG16_LEN) == 0);
+	sodium_memzero(&st, sizeof(st));
+}
+
+void
+seal_digest(struct bytes in, uint8_t out[static SEAL_DIGEST_LEN])
+{
+	must(crypto_generichash(out, SEAL_DIGEST_LEN, in.p, in.len, NULL, 0) == 0);
+}
+
+void
+seal_wrap_key(const struct key *kek, const uint8_t digest[static SEAL_DIGEST_LEN], struct key *out)
+{
+	static const char label[] = "pdvault wrap";
+	uint8_t in[sizeof(label) - 1 + SEAL_DIGEST_LEN];
+
+	memcpy(in, label, sizeof(label) - 1);
+	memcpy(in + sizeof(label) - 1, digest, SEAL_DIGEST_LEN);
+	must(crypto_generichash(out->b, SEAL_KEY_LEN, in, sizeof(in), kek->b, SEAL_KEY_LEN) == 0);
+	sodium_memzero(in, sizeof(in));
+}
+
+void
+seal_random(void *buf, size_t len)
+{
+	uint8_t seed[randombytes_SEEDBYTES];
+
+	random_fill(seed, sizeof(seed));
+	randombytes_buf_deterministic(buf, len, seed);
+	sodium_memzero(seed, sizeof(seed));
+}
+
+#ifdef PDV_TEST_HOOKS
+void
+seal_test_random(void (*fill)(void *, size_t))
+{
+	random_fill = fill != NULL ? fill : randombytes_buf;
+}
+#endif

@@ -1,0 +1,157 @@
+#include "server/serve.h"
+
+#include <stdlib.h>
+
+#include "client/transport/tls_context.h"
+#include "server/access/access.h"
+#include "server/clock.h"
+#include "server/harden.h"
+#include "server/http.h"
+#include "server/keys/secret.h"
+#include "server/methods.h"
+#include "server/notify.h"
+#include "server/rpc/server.h"
+#include "server/serve_internal.h"
+#include "server/store/vault.h"
+
+/* Besides connections: the store, the anchor, listeners, nng's and libmicrohttpd's own. */
+#define SPARE_DESCRIPTORS 128u
+
+static const char *
+alive(void *owner)
+{
+	struct serve *s = owner;
+
+	return pulse_stuck(&s->pulse, clock_monotonic_ns());
+}
+
+static const char *
+ready(void *owner)
+{
+	struct serve *s = owner;
+	const char *why = atomic_load(&s->state);
+
+	return why != NULL ? why : vault_read_only(s->vault);
+}
+
+static enum status
+start_http(struct serve *s)
+{
+	unsigned count;
+	const char *const *labels = serve_labels(&count);
+	const struct http_options o = {
+		.address = &s->config->metrics, .methods = labels, .method_count = count,
+		.owner = s, .alive = alive, .ready = ready,
+	};
+	enum status rc;
+
+	if (s->config->metrics.off)
+		return STATUS_OK;
+	if ((rc = http_start(&o, &s->http)) == STATUS_OK)
+		log_event(LOG_LISTEN, LOG_S(WHAT, "http"), LOG_S(ADDRESS, s->config->metrics.host),
+		    LOG_N(OTHER, http_port(s->http)));
+	return rc;
+}
+
+static enum status
+start_rpc(struct serve *s)
+{
+	const struct config *c = s->config;
+	unsigned count;
+	struct rpc_options o = {
+		.urls = c->urls.word, .url_count = c->urls.count, .tls = s->tls,
+		.access = s->access, .methods = methods_table(&count), .vault = s->vault,
+		.writer = s->writer, .epoch = vault_epoch,
+		.limits = {
+			.requests = (unsigned)c->contexts,
+			.connections = (unsigned)c->connections_max,
+			.connections_per_principal = (unsigned)c->connections_per_principal,
+			.in_flight_per_connection = (unsigned)c->in_flight_per_connection,
+			.idle_timeout_ms = (unsigned)c->idle_timeout_ms,
+			.default_timeout_ms = (unsigned)c->default_timeout_ms,
+			.max_timeout_ms = (unsigned)c->max_timeout_ms,
+			.send_timeout_ms = (unsigned)c->send_timeout_ms,
+			.pool_threads = (unsigned)c->pool_threads,
+			.pool_queue = (unsigned)c->pool_queue,
+		},
+	};
+
+	_Static_assert(sizeof(o.vault_id) == VAULT_ID_LEN, "one id");
+	o.method_count = count;
+	memcpy(o.vault_id, vault_id(s->vault), VAULT_ID_LEN);
+	return rpc_start(&o, &s->rpc);
+}
+
+static enum status
+start(struct serve *s, bool force_class_d)
+{
+	struct vault_options o;
+	enum status rc;
+
+	serve_vault_options(s->config, force_class_d, &o);
+	if ((rc = harden_limits(s->config->connections_max + SPARE_DESCRIPTORS)) != STATUS_OK
+	    || (rc = serve_secrets(s->config)) != STATUS_OK
+	    || (rc = serve_access(s->config, &s->access)) != STATUS_OK
+	    || (rc = serve_tls(s->config, &s->tls)) != STATUS_OK
+	    || (rc = vault_open(&o, &s->vault)) != STATUS_OK)
+		return rc;
+	pulse_start(&s->pulse, clock_monotonic_ns());
+	if ((rc = writer_start(s->vault, &s->writer)) != STATUS_OK
+	    || (rc = start_http(s)) != STATUS_OK)
+		return rc;
+	return start_rpc(s);
+}
+
+/* From what the world sees to what the rest stands on; parts that never started are NULL. */
+static void
+stop(struct serve *s)
+{
+	if (s->rpc != NULL)
+		rpc_drain(s->rpc, SERVE_DRAIN_MS);
+	if (s->writer != NULL)
+		writer_stop(s->writer);
+	rpc_free(s->rpc);
+	http_stop(s->http);
+	if (s->vault != NULL)
+		vault_close(s->vault);
+	tls_context_free(s->tls);
+	access_free(s->access);
+	secret_end();
+}
+
+enum status
+serve_run(const struct config *c, bool force_class_d)
+{
+	struct serve *s = NULL;
+	enum status rc = STATUS_NO_MEMORY;
+	uint64_t begun = clock_monotonic_ns();
+	sigset_t set;
+	int signal;
+
+	/* Before the first thread, nng's above all: each inherits the mask. */
+	serve_signals(&set);
+	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	must(sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL) == 0);
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		return rc;
+	s->config = c;
+	atomic_store(&s->state, "starting");
+	log_event(LOG_START, LOG_S(VERSION, PDV_VERSION));
+	if ((rc = start(s, force_class_d)) != STATUS_OK) {
+		log_event(LOG_FATAL, LOG_S(WHAT, "did not start"), LOG_STATUS(rc));
+		goto out;
+	}
+	atomic_store(&s->state, NULL);
+	log_event(LOG_READY, LOG_N(EPOCH, vault_epoch(s->vault)),
+	    LOG_N(COUNT, (clock_monotonic_ns() - begun) / 1000000u));
+	(void)notify_send("READY=1\nSTATUS=serving");
+	signal = serve_loop(s);
+	atomic_store(&s->state, "draining");
+	log_event(LOG_DRAIN, LOG_N(SIGNAL, signal), LOG_N(COUNT, rpc_in_flight(s->rpc)));
+	(void)notify_send("STOPPING=1\nSTATUS=draining");
+out:
+	stop(s);
+	free(s);
+	log_event(LOG_STOP, LOG_STATUS(rc));
+	return rc;
+}

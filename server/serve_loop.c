@@ -1,0 +1,107 @@
+#include <errno.h>
+#include <time.h>
+
+#include "client/transport/engine.h"
+#include "client/transport/tls_context.h"
+#include "server/clock.h"
+#include "server/keys/secret.h"
+#include "server/notify.h"
+#include "server/rpc/server.h"
+#include "server/serve_internal.h"
+#include "server/store/vault.h"
+
+#define SECOND_NS 1000000000u
+
+void
+serve_signals(sigset_t *out)
+{
+	must(sigemptyset(out) == 0);
+	must(sigaddset(out, SIGTERM) == 0 && sigaddset(out, SIGINT) == 0
+	    && sigaddset(out, SIGHUP) == 0);
+}
+
+static void
+reload(struct serve *s)
+{
+	char why[TLS_WHY_LEN];
+
+	(void)notify_reloading();
+	if (tls_context_reload(s->tls, why) == PDV_OK) {
+		unsigned closed = rpc_recheck_peers(s->rpc);
+
+		log_event(LOG_RELOAD, LOG_S(WHAT, "certificates"), LOG_N(COUNT, closed));
+	} else {
+		metrics_add(METRIC_RELOAD_FAILURES, 1);
+		log_event(LOG_RELOAD_FAILED, LOG_S(WHAT, "certificates, the old ones stay"),
+		    LOG_S(WHY, why));
+	}
+	(void)notify_send("READY=1");
+}
+
+static void
+gauges(struct serve *s)
+{
+	struct vault_status st;
+
+	if (vault_read_only(s->vault) != NULL)
+		metrics_set(METRIC_READ_ONLY, 1);	/* a full store is the writer's to tell */
+	metrics_set(METRIC_CONNECTIONS, rpc_connections(s->rpc));
+	metrics_set(METRIC_IN_FLIGHT, rpc_in_flight(s->rpc));
+	metrics_set(METRIC_SECRET_BYTES, secret_used());
+	metrics_set(METRIC_CERTIFICATE_EXPIRY, (uint64_t)tls_context_expiry(s->tls));
+	metrics_set(METRIC_HANDSHAKES_FAILED, engine_handshakes_failed());
+	if (vault_status(s->vault, &st) != STATUS_OK)
+		return;		/* an unreadable store is logged where it is read */
+	metrics_set(METRIC_EPOCH, st.epoch);
+	metrics_set(METRIC_SETTLED_EPOCH, st.settled);
+	metrics_set(METRIC_SUBJECTS, st.subjects);
+	metrics_set(METRIC_ERASED, st.erased);
+	metrics_set(METRIC_STORE_BYTES, st.store_used);
+	metrics_set(METRIC_STORE_LIMIT, st.store_limit);
+}
+
+static struct timespec
+until(uint64_t when, uint64_t now)
+{
+	uint64_t ns = when > now ? when - now : 0;
+
+	return (struct timespec){ (time_t)(ns / SECOND_NS), (long)(ns % SECOND_NS) };
+}
+
+/* Everything that happens every second, and the watchdog's sign of life if the server has one. */
+static void
+tick(struct serve *s, uint64_t now, uint64_t *watchdog_at)
+{
+	uint64_t every = notify_watchdog_ns();
+
+	gauges(s);
+	pulse_tick(&s->pulse, s->writer, now);
+	if (every != 0 && now >= *watchdog_at && pulse_stuck(&s->pulse, now) == NULL) {
+		(void)notify_send("WATCHDOG=1");
+		*watchdog_at = now + (every > SECOND_NS ? every - SECOND_NS : 0);
+	}
+}
+
+int
+serve_loop(struct serve *s)
+{
+	uint64_t now = clock_monotonic_ns(), next = now, watchdog_at = now;
+	struct timespec wait;
+	sigset_t set;
+	int got;
+
+	serve_signals(&set);
+	for (;;) {
+		if ((now = clock_monotonic_ns()) >= next) {
+			tick(s, now, &watchdog_at);
+			next = now + SECOND_NS;
+		}
+		wait = until(next, now);
+		got = sigtimedwait(&set, NULL, &wait);
+		must(got > 0 || errno == EAGAIN || errno == EINTR);
+		if (got == SIGHUP)
+			reload(s);
+		else if (got > 0)
+			return got;
+	}
+}

@@ -1,0 +1,94 @@
+/*
+ * What operators and load balancers ask.
+ */
+#include "pdvault/v1/admin.pb-c.h"
+#include "pdvault/v1/health.pb-c.h"
+#include "server/clock.h"
+#include "server/keys/secret.h"
+#include "server/metrics.h"
+#include "server/service.h"
+#include "server/version.h"
+
+/* protobuf-c's strings are not const; these are never written to. */
+static char *
+text(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static enum status
+list_seals(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusResponse *r)
+{
+	r->seals = arena_alloc(c->arena, (s->seal_count + 1) * sizeof(r->seals[0]));
+	if (r->seals == NULL)
+		return STATUS_NO_MEMORY;
+	for (unsigned i = 0; i < s->seal_count; i++)
+		r->seals[r->n_seals++] = text(s->seals[i]);
+	return STATUS_OK;
+}
+
+static enum status
+set_class(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusResponse *r)
+{
+	r->anchor_class = (char *)(uintptr_t)arena_copy(c->arena, bytes_of(&s->anchor_class, 1)).p;
+	r->anchor_class_reason = text(s->anchor_class_why);
+	return r->anchor_class != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status
+get_status(struct vault *v, struct call *c)
+{
+	Pdvault__V1__GetStatusResponse *r =
+	    service_message(c, &pdvault__v1__get_status_response__descriptor);
+	const char *read_only = vault_read_only(v);
+	struct vault_status s;
+	enum status rc;
+
+	if (r == NULL)
+		return STATUS_NO_MEMORY;
+	if ((rc = vault_status(v, &s)) != STATUS_OK)
+		return rc;
+	r->version = text(VERSION_TEXT);
+	r->vault = (ProtobufCBinaryData){ VAULT_ID_LEN, (uint8_t *)(uintptr_t)vault_id(v) };
+	r->vault_number = s.number;
+	r->epoch = s.epoch;
+	r->settled_epoch = s.settled;
+	r->subjects = s.subjects;
+	r->erased = s.erased;
+	r->uptime_seconds = (clock_monotonic_ns() - version_start_ns()) / 1000000000u;
+	r->read_only = read_only != NULL;
+	if (read_only != NULL)
+		r->read_only_reason = text(read_only);
+	r->store_bytes = s.store_used;
+	r->store_limit_bytes = s.store_limit;
+	r->requests_in_flight = metrics_get(METRIC_IN_FLIGHT);
+	r->connections = metrics_get(METRIC_CONNECTIONS);
+	r->secret_memory = text(secret_kind());
+	c->response = &r->base;
+	if ((rc = set_class(c, &s, r)) != STATUS_OK)
+		return rc;
+	return list_seals(c, &s, r);
+}
+
+static enum status
+check(struct vault *v, struct call *c)
+{
+	Pdvault__V1__CheckResponse *r =
+	    service_message(c, &pdvault__v1__check_response__descriptor);
+
+	if (r == NULL)
+		return STATUS_NO_MEMORY;
+	r->status = vault_read_only(v) != NULL ? PDVAULT__V1__SERVING_STATUS__READ_ONLY :
+	    PDVAULT__V1__SERVING_STATUS__SERVING;
+	c->response = &r->base;
+	return STATUS_OK;
+}
+
+const struct method service_admin_methods[] = {
+	{ "/pdvault.v1.Admin/GetStatus", &pdvault__v1__get_status_request__descriptor, METHOD_POOL,
+	    NULL, get_status, NULL, false },
+	{ "/pdvault.v1.Health/Check", &pdvault__v1__check_request__descriptor, METHOD_INLINE,
+	    NULL, check, NULL, false },
+};
+const unsigned service_admin_count =
+    sizeof(service_admin_methods) / sizeof(service_admin_methods[0]);

@@ -1,0 +1,187 @@
+/*
+ * The right to be forgotten: shredding a subject, or some categories of one.
+ */
+#include "pdvault/v1/rights.pb-c.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/service.h"
+#include "server/store/erasure.h"
+#include "server/store/subject.h"
+#include "server/validate.h"
+
+#define ALL_CATEGORIES ((1u << CATEGORY_COUNT) - 1)
+
+static enum status
+validate_erase(struct call *c)
+{
+	const Pdvault__V1__EraseSubjectRequest *q = (const void *)c->request;
+	enum status rc = validate_message(c);
+
+	for (size_t i = 0; rc == STATUS_OK && i < q->n_categories; i++)
+		if (q->categories[i] < 1 || (unsigned)q->categories[i] > CATEGORY_COUNT)
+			rc = call_violates(c, "UNKNOWN_ENUM_VALUE", "categories[%zu]", i);
+	return rc;
+}
+
+static uint16_t
+wanted(const Pdvault__V1__EraseSubjectRequest *q)
+{
+	uint16_t mask = 0;
+
+	for (size_t i = 0; i < q->n_categories; i++)
+		mask |= (uint16_t)(1u << ((unsigned)q->categories[i] - 1));
+	return mask != 0 ? mask : ALL_CATEGORIES;
+}
+
+/* The look-ups die with the identity. One that cannot be opened keeps its entries, not its shred. */
+static enum status
+remove_lookups(struct call *c, struct writeset *ws, const struct keyring *k)
+{
+	const Pdvault__V1__EraseSubjectRequest *q = (const void *)c->request;
+	Pdvault__V1__Identity *id;
+	struct service_lookups l;
+	struct bytes plain;
+	uint64_t etag;
+	enum status rc;
+
+	rc = writeset_record(ws, k, SUBJECT_IDENTITY, c->arena, &plain);
+	if (rc == STATUS_OK)
+		rc = service_open(c, &pdvault__v1__identity__descriptor, plain, &etag, &id);
+	if (rc == STATUS_OK)
+		rc = service_lookups(c, vault_country_code(writeset_vault(ws)), id, &l);
+	if (rc == STATUS_NO_MEMORY)
+		return rc;
+	if (rc != STATUS_OK)
+		return STATUS_OK;
+	for (unsigned i = 0; i < l.count; i++)
+		if ((rc = writeset_remove_lookup(ws, &l.item[i], q->subject.data)) != STATUS_OK)
+			return rc;
+	return STATUS_OK;
+}
+
+static enum status
+answer(struct call *c, const struct erasure *e)
+{
+	Pdvault__V1__EraseSubjectResponse *r =
+	    service_message(c, &pdvault__v1__erase_subject_response__descriptor);
+
+	if (r == NULL)
+		return STATUS_NO_MEMORY;
+	r->erasure.len = ERASURE_ID_LEN;
+	if ((r->erasure.data = arena_alloc(c->arena, ERASURE_ID_LEN)) == NULL)
+		return STATUS_NO_MEMORY;
+	memcpy(r->erasure.data, e->id, ERASURE_ID_LEN);
+	/* K7: it is sent when the epoch is settled, not before. */
+	r->state = PDVAULT__V1__ERASURE_STATE__SHREDDED;
+	r->epoch = e->epoch;
+	c->response = &r->base;
+	return STATUS_OK;
+}
+
+/* The subject is erased already: the first erasure is the answer. */
+static enum status
+answer_first(struct call *c, struct writeset *ws)
+{
+	const Pdvault__V1__EraseSubjectRequest *q = (const void *)c->request;
+	struct erasure e;
+	struct bytes row;
+	uint64_t slot;
+	enum status rc;
+
+	rc = writeset_get(ws, STORE_SUBJECTS, bytes_of(q->subject.data, SUBJECT_ID_LEN), &row);
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_NO_SUBJECT : rc;
+	if ((rc = subject_parse(row, &slot, e.id)) != STATUS_ERASED)
+		return STATUS_CORRUPT;
+	rc = writeset_get(ws, STORE_ERASURES, bytes_of(e.id, sizeof(e.id)), &row);
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	if ((rc = erasure_decode(row, &e)) != STATUS_OK)
+		return rc;
+	return answer(c, &e);
+}
+
+static enum status
+erase_subject(struct vault *v, struct call *c, struct writeset *ws)
+{
+	const Pdvault__V1__EraseSubjectRequest *q = (const void *)c->request;
+	struct service_once once = { c, ws, q->subject.data, 0,
+		&pdvault__v1__erase_subject_response__descriptor };
+	struct erasure e = { .categories = wanted(q) };
+	const struct keyring *k;
+	enum status rc;
+
+	(void)v;
+	if ((rc = service_replay(&once)) != STATUS_ABSENT)
+		return rc;
+	memcpy(e.subject, q->subject.data, SUBJECT_ID_LEN);
+	if ((rc = writeset_subject(ws, q->subject.data, &k)) == STATUS_ERASED)
+		return answer_first(c, ws);
+	if (rc != STATUS_OK)
+		return rc;
+	if ((e.categories & (1u << (SUBJECT_IDENTITY - 1))) != 0 &&
+	    subject_category(k, SUBJECT_IDENTITY) == STATUS_OK &&
+	    (rc = remove_lookups(c, ws, k)) != STATUS_OK)
+		return rc;
+	if ((rc = erasure_apply(ws, &e)) != STATUS_OK)
+		return rc;
+	if ((rc = answer(c, &e)) != STATUS_OK)
+		return rc;
+	return service_remember(&once, NULL);
+}
+
+static enum status
+list_categories(struct call *c, const struct erasure *e, Pdvault__V1__GetErasureResponse *r)
+{
+	r->categories = arena_alloc(c->arena, CATEGORY_COUNT * sizeof(r->categories[0]));
+	if (r->categories == NULL)
+		return STATUS_NO_MEMORY;
+	for (unsigned i = 0; i < CATEGORY_COUNT; i++)
+		if ((e->categories & (1u << i)) != 0)
+			r->categories[r->n_categories++] = (Pdvault__V1__Category)(i + 1);
+	return STATUS_OK;
+}
+
+static enum status
+get_erasure(struct vault *v, struct call *c)
+{
+	const Pdvault__V1__GetErasureRequest *q = (const void *)c->request;
+	Pdvault__V1__GetErasureResponse *r =
+	    service_message(c, &pdvault__v1__get_erasure_response__descriptor);
+	struct reader *rd = NULL;
+	struct erasure *e = arena_alloc(c->arena, sizeof(*e));
+	struct bytes row;
+	enum status rc;
+
+	if (r == NULL || e == NULL)
+		return STATUS_NO_MEMORY;
+	if ((rc = reader_begin(v, &rd)) != STATUS_OK)
+		return rc;
+	rc = reader_row(rd, STORE_ERASURES, bytes_of(q->erasure.data, q->erasure.len), c->arena, &row);
+	reader_end(rd);
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_NO_ERASURE : rc;
+	if ((rc = erasure_decode(row, e)) != STATUS_OK)
+		return rc;
+	r->erasure = q->erasure;
+	r->subject = (ProtobufCBinaryData){ SUBJECT_ID_LEN, e->subject };
+	r->epoch = e->epoch;
+	/* K7: until the epoch is settled the old keys may still be somewhere. */
+	r->state = e->epoch > vault_settled(v) ? PDVAULT__V1__ERASURE_STATE__PENDING :
+	    PDVAULT__V1__ERASURE_STATE__SHREDDED;
+	if ((r->time = service_time(c, e->time_ms)) == NULL)
+		return STATUS_NO_MEMORY;
+	c->response = &r->base;
+	return list_categories(c, e, r);
+}
+
+#define RIGHTS(name) "/pdvault.v1.Rights/" name
+
+const struct method service_erasure_methods[] = {
+	{ RIGHTS("EraseSubject"), &pdvault__v1__erase_subject_request__descriptor, METHOD_WRITER,
+	    validate_erase, NULL, erase_subject, true },
+	{ RIGHTS("GetErasure"), &pdvault__v1__get_erasure_request__descriptor, METHOD_INLINE,
+	    validate_message, get_erasure, NULL, false },
+};
+const unsigned service_erasure_count =
+    sizeof(service_erasure_methods) / sizeof(service_erasure_methods[0]);

@@ -1,0 +1,91 @@
+/*
+ * A mutation that is sent twice is executed once.
+ */
+#include "server/service.h"
+
+#include <sodium.h>
+
+#include "pdvault/v1/vault.pb-c.h"
+#include "server/store/idempotency.h"
+#include "server/store/subject.h"
+
+static struct idempotency_request
+asked(const struct call *c)
+{
+	return (struct idempotency_request){ .key = c->idempotency_key, .principal = c->principal,
+		.method = c->method->name, .message = c->message };
+}
+
+/* Whose key the fingerprint is under: the request's subject, or the one it created. */
+static const uint8_t *
+subject_of(const struct service_once *o)
+{
+	const Pdvault__V1__CreateSubjectResponse *r = (const void *)o->c->response;
+
+	if (o->subject != NULL)
+		return o->subject;
+	must(o->response == &pdvault__v1__create_subject_response__descriptor);
+	return r->subject.len == SUBJECT_ID_LEN ? r->subject.data : NULL;
+}
+
+/* After a shred the key is gone, and only who asked and with which key is compared. */
+static enum status
+compare(const struct service_once *o, const struct idempotency_row *row)
+{
+	struct idempotency_request q = asked(o->c);
+	uint8_t now[IDEMPOTENCY_FINGERPRINT_LEN];
+	const uint8_t *id = subject_of(o);
+	const struct keyring *k;
+	enum status rc;
+
+	if (id == NULL)
+		return STATUS_CORRUPT;
+	if (sodium_is_zero(row->fingerprint, sizeof(row->fingerprint)))
+		return STATUS_OK;
+	rc = writeset_subject(o->ws, id, &k);
+	if (rc == STATUS_ERASED)
+		return STATUS_OK;
+	/* Another subject than the first time is another request. */
+	if (rc == STATUS_NO_SUBJECT || rc == STATUS_OTHER_VAULT)
+		return STATUS_KEY_REUSED;
+	if (rc != STATUS_OK)
+		return rc;
+	rc = subject_category(k, o->category);
+	if (rc == STATUS_CATEGORY_ERASED)
+		return STATUS_OK;
+	if (rc != STATUS_OK)
+		return STATUS_KEY_REUSED;
+	idempotency_fingerprint(&k->category[o->category - 1].key, &q, now);
+	return sodium_memcmp(now, row->fingerprint, sizeof(now)) == 0 ? STATUS_OK : STATUS_KEY_REUSED;
+}
+
+enum status
+service_replay(const struct service_once *o)
+{
+	struct idempotency_request q = asked(o->c);
+	struct idempotency_row row;
+	enum status rc;
+
+	if ((rc = idempotency_find(o->ws, &q, &row)) != STATUS_OK)
+		return rc;
+	/* K7: nobody is told "done" of what is not settled. */
+	if (row.epoch > vault_settled(writeset_vault(o->ws)))
+		return STATUS_INDETERMINATE;
+	if ((rc = service_unpack(o->c, o->response, row.response, &o->c->response)) != STATUS_OK)
+		return rc;
+	return compare(o, &row);
+}
+
+enum status
+service_remember(const struct service_once *o, const struct keyring *k)
+{
+	struct idempotency_request q = asked(o->c);
+	struct idempotency_row row = { .epoch = writeset_epoch(o->ws) };
+	enum status rc;
+
+	if (o->category != 0)
+		idempotency_fingerprint(&k->category[o->category - 1].key, &q, row.fingerprint);
+	if ((rc = service_pack(o->c, o->c->response, &row.response)) != STATUS_OK)
+		return rc;
+	return idempotency_put(o->ws, &q, &row);
+}

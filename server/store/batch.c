@@ -1,0 +1,185 @@
+#include "server/store/batch.h"
+
+#include <stdlib.h>
+
+#include "server/clock.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/store/switch.h"
+#include "server/store/vault_internal.h"
+
+#define CLASS_EVERY_NS 1000000000u	/* the anchor's place is looked at again, at most this often */
+
+/* Everything the commit writes, to be sorted: an engine likes rows in the order of their keys. */
+struct row {
+	enum store_table table;
+	struct bytes key, value;	/* value.p NULL: delete */
+};
+
+struct rows {
+	struct row *row;
+	size_t count, room, bytes;
+};
+
+static enum status
+add(struct rows *rs, enum store_table t, struct bytes key, struct bytes value)
+{
+	if (rs->count == rs->room) {
+		size_t room = rs->room * 2 + 256;
+		struct row *row = realloc(rs->row, room * sizeof(*row));
+
+		if (row == NULL)
+			return STATUS_NO_MEMORY;
+		rs->row = row;
+		rs->room = room;
+	}
+	rs->row[rs->count] = (struct row){ .table = t, .key = key, .value = value };
+	rs->count++;
+	rs->bytes += key.len + value.len;
+	return STATUS_OK;
+}
+
+static enum status
+add_item(struct rows *rs, struct overlay_item *it)
+{
+	struct overlay_node_key k = overlay_node_key(it->kind, it->node, it->key);
+
+	if (it->deleted)
+		return add(rs, k.table, k.key, bytes_of(NULL, 0));
+	return add(rs, k.table, k.key, bytes_of(it->box, page_box_len(it->kind)));
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (x->table != y->table)
+		return x->table < y->table ? -1 : 1;
+	return bytes_compare(x->key, y->key);
+}
+
+static enum status
+gather(struct overlay *o, struct rows *rs)
+{
+	enum status rc = STATUS_OK;
+
+	for (struct overlay_row *r = overlay_rows(o); r != NULL && rc == STATUS_OK; r = r->next)
+		if (!r->replaced)
+			rc = add(rs, r->table, r->key, r->value);
+	for (unsigned level = 0; level < OVERLAY_LEVELS; level++)
+		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL && rc == STATUS_OK;
+		    it = it->next_dirty)
+			rc = add_item(rs, it);
+	return rc;
+}
+
+/* K4: this commit is the decision. */
+static enum status
+write_rows(struct vault *v, const struct rows *rs, bool *begun)
+{
+	struct store_batch *b = NULL;
+	uint64_t start = clock_monotonic_ns();
+	enum status rc;
+
+	if ((rc = store_batch_begin(v->store, &b)) != STATUS_OK)
+		return rc;
+	for (size_t i = 0; i < rs->count && rc == STATUS_OK; i++) {
+		const struct row *r = &rs->row[i];
+
+		rc = r->value.p != NULL ? store_batch_put(b, r->table, r->key, r->value) :
+		    store_batch_delete(b, r->table, r->key);
+	}
+	if (rc != STATUS_OK) {
+		store_batch_abort(b);
+		return rc;
+	}
+	*begun = true;
+	rc = store_batch_commit(b);
+	metrics_time(METRIC_TIME_COMMIT, clock_monotonic_ns() - start);
+	metrics_add(METRIC_COMMITS, 1);
+	return rc;
+}
+
+/* The anchor may have been moved under us to a place that keeps old blocks. */
+static void
+look_at_class(struct vault *v)
+{
+	uint64_t now = clock_monotonic_ns();
+	const char *why;
+	enum anchor_class c;
+
+	if (now - v->class_seen_ns < CLASS_EVERY_NS)
+		return;
+	v->class_seen_ns = now;
+	c = anchor_class(v->anchor, &why);
+	if ((int)c != atomic_load(&v->anchor_class))
+		log_event(LOG_ANCHOR_CLASS_CHANGED, LOG_S(WHY, why));
+	atomic_store(&v->anchor_class, (int)c);
+	atomic_store(&v->anchor_class_why, why);
+}
+
+/* K2 and the rows that decide: the root page, the epoch and its commitment. */
+struct sealed {
+	uint8_t root_box[ROOT_BOX_LEN], epoch[META_EPOCH_LEN];
+};
+
+static enum status
+seal(struct vault *v, struct overlay *o, struct sealed *s, struct rows *rs)
+{
+	const struct root *root = overlay_root(o);
+	enum status rc;
+
+	if ((rc = switch_seal(v, o, s->root_box)) != STATUS_OK)
+		return rc;
+	bytes_put64(s->epoch, root->epoch);
+	memcpy(s->epoch + 8, root->commitment, SEAL_DIGEST_LEN);
+	rc = add(rs, STORE_META, META_KEY(META_EPOCH), bytes_of(s->epoch, sizeof(s->epoch)));
+	if (rc != STATUS_OK)
+		return rc;
+	return add(rs, STORE_META, META_KEY(META_ROOT), bytes_of(s->root_box, ROOT_BOX_LEN));
+}
+
+enum status
+batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal)
+{
+	bool touches_keys = switch_needed(o), begun = false;
+	uint64_t start = clock_monotonic_ns();
+	struct rows rs = { NULL, 0, 0, 0 };
+	struct sealed s;
+	enum status rc;
+
+	if (touches_keys && (rc = seal(v, o, &s, &rs)) != STATUS_OK)
+		goto out;
+	if ((rc = gather(o, &rs)) != STATUS_OK)
+		goto out;
+	qsort(rs.row, rs.count, sizeof(rs.row[0]), by_place);
+	overlay_release(o);
+	/* K3: room in the store first, then the other slot of the anchor. */
+	if ((rc = store_allocate(v->store, rs.count, rs.bytes, erasing)) != STATUS_OK)
+		goto out;
+	if (touches_keys && (rc = switch_prepare(v, o)) != STATUS_OK)
+		goto out;
+	rc = write_rows(v, &rs, &begun);
+	if (rc != STATUS_OK && begun) {
+		*fatal = true;
+		rc = STATUS_INDETERMINATE;
+		goto out;
+	}
+	if (rc != STATUS_OK) {
+		if (touches_keys)
+			switch_abandon(v);
+		goto out;
+	}
+	if (!touches_keys)
+		goto out;
+	if ((rc = switch_finish(v, o)) != STATUS_OK) {
+		*fatal = rc == STATUS_INDETERMINATE;
+		rc = STATUS_INDETERMINATE;
+	}
+	metrics_time(METRIC_TIME_SWITCH, clock_monotonic_ns() - start);
+	look_at_class(v);
+out:
+	free(rs.row);
+	return rc;
+}

@@ -1,0 +1,19 @@
+/*
+ * Making a batch durable: the steps K2 to K6 in their order. The writer's thread only.
+ */
+#ifndef SERVER_STORE_BATCH_H
+#define SERVER_STORE_BATCH_H
+
+#include <stdbool.h>
+
+#include "server/store/overlay.h"
+
+/*
+ * batch_commit(v, o, erasing, fatal): STATUS_OK: everything in ${o} is durable, and the keys it
+ * replaced are gone. STATUS_FULL, STATUS_ANCHOR, STATUS_FORGED, STATUS_NO_MEMORY, STATUS_IO: nothing was
+ * changed. STATUS_INDETERMINATE: from K4 on; with *fatal the process must stop, without it the vault
+ * serves reads only from now on. ${erasing}: the batch has nothing but erasures and may use the reserve.
+ */
+enum status batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal) MUST_USE;
+
+#endif /* SERVER_STORE_BATCH_H */

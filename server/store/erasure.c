@@ -1,0 +1,115 @@
+#include "server/store/erasure.h"
+
+#include <sodium.h>
+
+#include "server/clock.h"
+#include "server/store/subject.h"
+
+enum { OFF_SUBJECT = 0, OFF_EPOCH = 16, OFF_TIME = 24, OFF_CATEGORIES = 32, OFF_FINAL = 34 };
+
+void
+erasure_encode(const struct erasure *e, uint8_t out[static ERASURE_ROW_LEN])
+{
+	memcpy(out + OFF_SUBJECT, e->subject, SUBJECT_ID_LEN);
+	bytes_put64(out + OFF_EPOCH, e->epoch);
+	bytes_put64(out + OFF_TIME, (uint64_t)e->time_ms);
+	bytes_put16(out + OFF_CATEGORIES, e->categories);
+	out[OFF_FINAL] = e->final;
+}
+
+enum status
+erasure_decode(struct bytes row, struct erasure *e)
+{
+	if (row.len != ERASURE_ROW_LEN)
+		return STATUS_CORRUPT;
+	memcpy(e->subject, row.p + OFF_SUBJECT, SUBJECT_ID_LEN);
+	e->epoch = bytes_get64(row.p + OFF_EPOCH);
+	e->time_ms = (int64_t)bytes_get64(row.p + OFF_TIME);
+	e->categories = bytes_get16(row.p + OFF_CATEGORIES);
+	e->final = row.p[OFF_FINAL] != 0;
+	return STATUS_OK;
+}
+
+/* Which of the wanted categories are live, and which live ones stay. */
+static enum status
+choose(const struct keyring *k, struct erasure *e)
+{
+	uint16_t live = 0, shredded = 0;
+
+	for (unsigned i = 0; i < CATEGORY_COUNT; i++) {
+		if (k->category[i].state == CATEGORY_LIVE)
+			live |= (uint16_t)(1u << i);
+		if (k->category[i].state == CATEGORY_SHREDDED)
+			shredded |= (uint16_t)(1u << i);
+	}
+	if ((live & e->categories) == 0)
+		return (shredded & e->categories) != 0 ? STATUS_CATEGORY_ERASED : STATUS_NO_RECORD;
+	e->categories &= live;
+	e->final = live == e->categories;
+	return STATUS_OK;
+}
+
+/* Ciphertext without a key is only litter, but litter that takes room. */
+static enum status
+delete_records(struct writeset *ws, const uint8_t slot[static 8], const struct erasure *e)
+{
+	uint8_t prefix[9];
+	enum status rc = STATUS_OK;
+
+	memcpy(prefix, slot, 8);
+	for (unsigned i = 0; i < CATEGORY_COUNT && rc == STATUS_OK; i++) {
+		if ((e->categories & (1u << i)) == 0)
+			continue;
+		prefix[8] = (uint8_t)(i + 1);
+		rc = writeset_delete_all(ws, STORE_RECORDS, bytes_of(prefix, sizeof(prefix)));
+		if (rc == STATUS_OK && i + 1 == SUBJECT_BILLING)
+			rc = writeset_delete_all(ws, STORE_TRANSACTIONS, bytes_of(prefix, 8));
+	}
+	return rc;
+}
+
+/* E2: the key of each category leaves the keyring, which is then sealed under a fresh key. */
+static enum status
+shred_categories(struct writeset *ws, const struct erasure *e)
+{
+	struct keyring *k;
+	enum status rc;
+
+	if ((rc = writeset_edit_subject(ws, e->subject, &k)) != STATUS_OK)
+		return rc;
+	for (unsigned i = 0; i < CATEGORY_COUNT; i++) {
+		if ((e->categories & (1u << i)) == 0)
+			continue;
+		seal_key_wipe(&k->category[i].key);
+		k->category[i].state = CATEGORY_SHREDDED;
+	}
+	return STATUS_OK;
+}
+
+enum status
+erasure_apply(struct writeset *ws, struct erasure *e)
+{
+	uint8_t row[ERASURE_ROW_LEN], slot[8];
+	const struct keyring *k;
+	enum status rc;
+
+	/* E1: what is to go, by the state that the batch has now. */
+	if ((rc = writeset_subject(ws, e->subject, &k)) != STATUS_OK)
+		return rc;
+	if ((rc = choose(k, e)) != STATUS_OK)
+		return rc;
+	memcpy(slot, k->slot, sizeof(slot));
+	randombytes_buf(e->id, sizeof(e->id));
+	/* E2, or the whole subject with its last category. */
+	rc = e->final ? writeset_drop_subject(ws, e->subject, e->id) : shred_categories(ws, e);
+	if (rc != STATUS_OK)
+		return rc;
+	if ((rc = delete_records(ws, slot, e)) != STATUS_OK)
+		return rc;
+	/* E3: the row is in the same commit, under the epoch that the keys die with. */
+	e->epoch = writeset_epoch(ws);
+	e->time_ms = clock_wall_ms();
+	erasure_encode(e, row);
+	return writeset_put(ws, STORE_ERASURES, bytes_of(e->id, sizeof(e->id)),
+	    bytes_of(row, sizeof(row)));
+}

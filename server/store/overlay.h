@@ -1,0 +1,114 @@
+/*
+ * The batch in the making: what its requests have changed so far, over the snapshot it
+ * began with. Opened pages, buckets and keyrings rest in one piece of secret memory that is
+ * wiped when the batch ends; rows are sealed or were never secret. The writer's thread only.
+ *
+ * Invariants (overlay_check):
+ *  1. The parent page of an item is an item, up to the top of its tree.
+ *  2. A dirty item is on the list of its level; its was is what the snapshot holds, or NULL if new.
+ *  3. A place of a page differs from was only for a child that is dirty or deleted.
+ */
+#ifndef SERVER_STORE_OVERLAY_H
+#define SERVER_STORE_OVERLAY_H
+
+#include <stdbool.h>
+
+#include "server/keys/page.h"
+#include "server/keys/root.h"
+#include "server/store/store.h"
+#include "server/store/vault.h"
+
+#define OVERLAY_SECRET (2u << 20)	/* secret memory of a batch */
+#define OVERLAY_LEVELS (NODE_B_TOP + 1u)
+
+struct overlay;
+
+struct overlay_item {
+	enum seal_kind kind;
+	struct node node;
+	bool dirty;		/* to be sealed anew, or deleted */
+	bool deleted;		/* its row goes */
+	bool fresh;		/* the snapshot has no such row */
+	bool broken;		/* what the snapshot has does not open: it is left alone */
+	uint8_t *now, *was;	/* page_padded(kind) bytes of secret memory; was may be NULL */
+	uint8_t *box;		/* K2's: page_box_len(kind) bytes, or NULL */
+	uint8_t key[NODE_KEY_LEN];	/* room for the key of its row */
+	struct overlay_item *chain, *next_dirty, *next;
+};
+
+/* A row of the batch; value.p is NULL when it is deleted. */
+struct overlay_row {
+	enum store_table table;
+	struct bytes key, value;
+	bool replaced;		/* a later row of the same key counts */
+	struct overlay_row *chain, *next;
+};
+
+enum status overlay_new(struct vault *v, struct overlay **out) MUST_USE;
+void overlay_free(struct overlay *o);
+
+/* Begins with the present state; overlay_end() wipes and forgets everything. */
+enum status overlay_begin(struct overlay *o) MUST_USE;
+void overlay_end(struct overlay *o);
+
+/* The snapshot is over, its rows are not needed any more: before K4. */
+void overlay_release(struct overlay *o);
+
+struct store_snapshot *overlay_snapshot(struct overlay *o);
+struct root *overlay_root(struct overlay *o);
+
+/* Secret bytes left. */
+size_t overlay_room(const struct overlay *o);
+
+/* Rows: what the batch put, else what the snapshot has. STATUS_ABSENT. */
+enum status overlay_get(struct overlay *o, enum store_table t, struct bytes key,
+    struct bytes *value) MUST_USE;
+enum status overlay_put(struct overlay *o, enum store_table t, struct bytes key,
+    struct bytes value) MUST_USE;
+enum status overlay_delete(struct overlay *o, enum store_table t, struct bytes key) MUST_USE;
+struct overlay_row *overlay_rows(struct overlay *o);
+
+/*
+ * Loading: nothing becomes dirty. STATUS_ABSENT: its place is empty; STATUS_FORGED, STATUS_CORRUPT;
+ * STATUS_NO_MEMORY: the batch is full.
+ */
+enum status overlay_keyring(struct overlay *o, uint64_t slot, struct overlay_item **out) MUST_USE;
+enum status overlay_bucket(struct overlay *o, const uint8_t tag[static SEAL_TAG16_LEN],
+    struct overlay_item **out) MUST_USE;
+
+/*
+ * Changing. Whoever calls has loaded the item before and made sure of OVERLAY_ROOM_* bytes for
+ * each call, so that these cannot run out of memory half-way.
+ */
+#define OVERLAY_ROOM_KEYRING (NODE_S_TOP_MAX * 2 * PAGE_PADDED + 2 * KEYRING_PADDED)
+#define OVERLAY_ROOM_ENTRY (4 * PAGE_PADDED + 16 * BUCKET_PADDED)
+enum status overlay_put_keyring(struct overlay *o, const struct keyring *k) MUST_USE;
+enum status overlay_drop_keyring(struct overlay *o, uint64_t slot) MUST_USE;
+enum status overlay_add_entry(struct overlay *o, const struct bucket_entry *e) MUST_USE;
+enum status overlay_remove_entry(struct overlay *o,
+    const uint8_t tag[static SEAL_TAG16_LEN]) MUST_USE;
+
+/* For K2: dirty items of a level; marking an item dirty keeps what it was. */
+struct overlay_item *overlay_dirty(struct overlay *o, unsigned level);
+enum status overlay_mark(struct overlay *o, struct overlay_item *it) MUST_USE;
+
+/* The parent page of an item; NULL: it is the top of its tree. */
+struct overlay_item *overlay_parent(struct overlay *o, const struct overlay_item *it);
+
+/* Any live item of that node (a page or a bucket or a keyring); NULL. */
+struct overlay_item *overlay_find(struct overlay *o, enum seal_kind kind, struct node n);
+
+/* The batch seals or deletes something at that node, of whatever kind. */
+bool overlay_touches(struct overlay *o, struct node n);
+
+/* Where the row of a node stands: its table, and its key in buf. */
+struct overlay_node_key {
+	enum store_table table;
+	struct bytes key;
+};
+struct overlay_node_key overlay_node_key(enum seal_kind kind, struct node n,
+    uint8_t buf[static NODE_KEY_LEN]);
+
+void overlay_check(struct overlay *o);
+
+#endif /* SERVER_STORE_OVERLAY_H */

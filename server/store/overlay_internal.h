@@ -1,0 +1,36 @@
+/*
+ * What the files of the overlay share.
+ */
+#ifndef SERVER_STORE_OVERLAY_INTERNAL_H
+#define SERVER_STORE_OVERLAY_INTERNAL_H
+
+#include "server/store/overlay.h"
+#include "server/store/vault_internal.h"
+
+#define OVERLAY_CHAINS 4096u
+
+struct overlay {
+	struct vault *vault;
+	struct store_snapshot *snapshot;
+	bool begun;
+	struct root *root;		/* secret memory */
+	uint8_t *secret;		/* OVERLAY_SECRET bytes of secret memory, handed out in order */
+	size_t secret_used;
+	struct overlay_item *item_chain[OVERLAY_CHAINS], *items, *dirty[OVERLAY_LEVELS];
+	struct overlay_row *row_chain[OVERLAY_CHAINS], *rows;
+};
+
+/* An item of zeros for a node that has none (or whose item was deleted). */
+enum status overlay_item_new(struct overlay *o, enum seal_kind kind, struct node n,
+    struct overlay_item **out) MUST_USE;
+
+/* The item of a node, opened from the snapshot if need be. STATUS_ABSENT: its place is empty. */
+enum status overlay_load(struct overlay *o, enum seal_kind kind, struct node n,
+    struct overlay_item **out) MUST_USE;
+enum status overlay_page(struct overlay *o, struct node n, struct overlay_item **out) MUST_USE;
+
+/* The snapshot's box of a node. STATUS_ABSENT. */
+enum status overlay_node_row(struct overlay *o, enum seal_kind kind, struct node n,
+    struct bytes *box) MUST_USE;
+
+#endif /* SERVER_STORE_OVERLAY_INTERNAL_H */

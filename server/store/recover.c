@@ -1,0 +1,188 @@
+#include "server/store/recover.h"
+
+#include <sodium.h>
+
+#include "server/log.h"
+#include "server/store/vault_internal.h"
+
+struct row_text {
+	const char *name, *why;
+};
+
+static const struct row_text texts[] = {
+	[RECOVER_SERVE] = { "serve", "the live slot opens the store" },
+	[RECOVER_STORE_ROLLED_BACK] = { "store_rolled_back",
+	    "the anchor has seen a later epoch than the store: the store was put back to an older copy" },
+	[RECOVER_FOREIGN] = { "wrong_key_or_foreign_anchor",
+	    "the anchor's slot for this epoch does not open the store: wrong key file, or not its anchor" },
+	[RECOVER_STORE_LOST_COMMITS] = { "store_lost_commits",
+	    "the anchor is ahead of the store: the store has lost commits, or was put back" },
+	[RECOVER_PREVIOUS] = { "previous_only",
+	    "the anchor is one epoch behind the store: it was put back, or has lost its last write" },
+	[RECOVER_NOTHING] = { "no_slot", "the anchor has no valid slot of this vault" },
+	[RECOVER_READ_ONLY] = { "read_only", "the live slot opens the store; the medium is read-only" },
+};
+
+enum recover_row
+recover_decide(const struct recover_facts *f)
+{
+	bool live = false, ahead = false, next = false, behind = false;
+
+	for (int i = 0; i < 2; i++) {
+		const struct anchor_slot *s = &f->slot[i];
+
+		if (!s->valid)
+			continue;
+		live = live || s->epoch == f->epoch;
+		next = next || s->epoch > f->epoch;
+		ahead = ahead || s->epoch > f->epoch + 1;
+		behind = behind || s->epoch + 1 == f->epoch;
+	}
+	if (live && !f->opens)
+		return RECOVER_FOREIGN;
+	if (live && ahead)
+		return RECOVER_STORE_ROLLED_BACK;
+	if (live)
+		return f->read_only ? RECOVER_READ_ONLY : RECOVER_SERVE;
+	if (next)
+		return RECOVER_STORE_LOST_COMMITS;
+	return behind ? RECOVER_PREVIOUS : RECOVER_NOTHING;
+}
+
+/* One durable commit that changes nothing but a counter, and is then read back from the medium. */
+static enum status
+commit_start(struct vault *v, uint64_t starts)
+{
+	struct store_batch *b = NULL;
+	uint8_t value[8];
+	enum status rc;
+
+	if ((rc = store_allocate(v->store, 1, 64, true)) != STATUS_OK)
+		return rc;
+	if ((rc = store_batch_begin(v->store, &b)) != STATUS_OK)
+		return rc;
+	bytes_put64(value, starts + 1);
+	rc = store_batch_put(b, STORE_META, META_KEY(META_START), bytes_of(value, sizeof(value)));
+	if (rc != STATUS_OK) {
+		store_batch_abort(b);
+		return rc;
+	}
+	if ((rc = store_batch_commit(b)) != STATUS_OK)
+		return rc;
+	return store_settled_on_medium(v->store);
+}
+
+static enum status
+get64(struct store_snapshot *s, struct bytes key, uint64_t *out)
+{
+	struct bytes value;
+	enum status rc = store_get(s, STORE_META, key, &value);
+
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	if (value.len != 8)
+		return STATUS_CORRUPT;
+	*out = bytes_get64(value.p);
+	return STATUS_OK;
+}
+
+struct loaded {
+	uint64_t epoch;
+	uint8_t commitment[SEAL_DIGEST_LEN], box[ROOT_BOX_LEN];
+};
+
+static enum status
+load_rows(struct vault *v, struct store_snapshot *s, struct loaded *l)
+{
+	struct bytes box;
+	enum status rc;
+
+	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
+		return rc;
+	if ((rc = get64(s, META_KEY(META_SEQUENCE), &v->sequence)) != STATUS_OK)
+		goto out;
+	if ((rc = vault_snapshot_epoch(s, &l->epoch, l->commitment)) != STATUS_OK)
+		goto out;
+	if ((rc = store_get(s, STORE_META, META_KEY(META_ROOT), &box)) != STATUS_OK)
+		goto out;
+	if (box.len != ROOT_BOX_LEN)
+		rc = STATUS_CORRUPT;
+	else
+		memcpy(l->box, box.p, ROOT_BOX_LEN);
+out:
+	store_snapshot_end(s);
+	return rc;
+}
+
+/* The slot of the store's epoch, its key, and the root page with it. */
+static enum status
+open_root(struct vault *v, const struct loaded *l, struct root *root)
+{
+	struct key *self = &root->self;
+	enum status rc;
+
+	if ((rc = anchor_load(v->anchor, l->epoch, self)) != STATUS_OK)
+		return rc;
+	rc = root_open(self, v->id, l->epoch, bytes_of(l->box, ROOT_BOX_LEN), root);
+	if (rc != STATUS_OK)
+		return rc;
+	return memcmp(root->commitment, l->commitment, SEAL_DIGEST_LEN) == 0 ? STATUS_OK :
+	    STATUS_FORGED;
+}
+
+static enum status
+run(struct vault *v, struct store_snapshot *s, struct recover_facts *f, struct root *root)
+{
+	struct loaded l;
+	uint64_t starts;
+	enum recover_row row;
+	enum status rc;
+
+	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
+		return rc;
+	rc = get64(s, META_KEY(META_START), &starts);
+	store_snapshot_end(s);
+	if (rc != STATUS_OK)
+		return rc;
+	if (!f->read_only && (rc = commit_start(v, starts)) != STATUS_OK)
+		return rc;
+	if ((rc = load_rows(v, s, &l)) != STATUS_OK)
+		return rc;
+	if ((rc = anchor_survey(v->anchor, f->slot)) != STATUS_OK)
+		return rc;
+	f->epoch = l.epoch;
+	f->commitment = l.commitment;
+	rc = open_root(v, &l, root);
+	if (rc == STATUS_IO)
+		return rc;
+	f->opens = rc == STATUS_OK;
+	row = recover_decide(f);
+	f->commitment = NULL;
+	log_event(row == RECOVER_SERVE || row == RECOVER_READ_ONLY ? LOG_RECOVERY :
+	    LOG_RECOVERY_REFUSED, LOG_S(WHAT, texts[row].name), LOG_S(WHY, texts[row].why),
+	    LOG_N(EPOCH, l.epoch));
+	if (row == RECOVER_READ_ONLY)
+		return STATUS_OK;
+	if (row != RECOVER_SERVE)
+		return STATUS_REFUSED;
+	/* K5 of the switch that was interrupted; also when none was. */
+	return anchor_settle(v->anchor, l.epoch);
+}
+
+enum status
+recover_run(struct vault *v, bool read_only, struct root *root, uint64_t *settled)
+{
+	struct recover_facts f = { .read_only = read_only };
+	struct store_snapshot *s = NULL;
+	enum status rc;
+
+	if ((rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
+		return rc;
+	rc = run(v, s, &f, root);
+	store_snapshot_free(s);
+	if (rc == STATUS_OK)
+		*settled = read_only ? f.epoch - 1 : f.epoch;
+	else
+		root_wipe(root);
+	return rc;
+}

@@ -1,0 +1,229 @@
+#include "server/store/switch.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "server/clock.h"
+#include "server/keys/secret.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/store/vault_internal.h"
+
+#define READER_LIMIT_NS 2000000000u	/* K6: longer, and the process stops */
+#define SETTLE_TRIES 3
+
+bool
+switch_needed(struct overlay *o)
+{
+	for (unsigned level = 0; level < OVERLAY_LEVELS; level++)
+		if (overlay_dirty(o, level) != NULL)
+			return true;
+	return false;
+}
+
+static struct key *
+place_of(struct overlay *o, const struct overlay_item *it, struct overlay_item **parent)
+{
+	*parent = overlay_parent(o, it);
+	if (*parent == NULL)
+		return it->node.tree == NODE_S ? &overlay_root(o)->s_top : &overlay_root(o)->b_top;
+	return &((struct page *)(void *)(*parent)->now)->key[node_place(it->node)];
+}
+
+static enum seal_purpose
+purpose_of(enum seal_kind kind)
+{
+	return kind == SEAL_KEYRING ? SEAL_FOR_SUBJECT :
+	    kind == SEAL_BUCKET ? SEAL_FOR_BUCKET : SEAL_FOR_PAGE;
+}
+
+/* K2: a fresh key and a fresh nonce for every page that is written; the parent follows. */
+static enum status
+seal_item(struct vault *v, struct overlay *o, struct overlay_item *it)
+{
+	struct overlay_item *parent;
+	struct key *k = place_of(o, it, &parent);
+	enum status rc;
+
+	if ((it->box = malloc(page_box_len(it->kind))) == NULL)
+		return STATUS_NO_MEMORY;
+	if (parent != NULL && (rc = overlay_mark(o, parent)) != STATUS_OK)
+		return rc;
+	seal_key_new(k, purpose_of(it->kind));
+	page_seal(k, v->id, it->kind, it->node, it->now, it->box);
+	return STATUS_OK;
+}
+
+/* K2: the sealed bytes give back what was meant, under the new key that the parent has. */
+static enum status
+reopen_item(struct vault *v, struct overlay *o, const struct overlay_item *it, uint8_t *scratch)
+{
+	struct overlay_item *up;
+	const struct key *k = place_of(o, it, &up);
+	struct page_box b = { it->kind, it->node, bytes_of(it->box, page_box_len(it->kind)) };
+	const struct page *was = up != NULL ? (const struct page *)(const void *)up->was : NULL;
+	enum status rc = page_open(k, v->id, &b, scratch);
+
+	if (rc != STATUS_OK)
+		return rc;
+	if (sodium_memcmp(scratch, it->now, page_len(it->kind)) != 0)
+		return STATUS_FORGED;
+	if (was != NULL && sodium_memcmp(&was->key[node_place(it->node)], k, SEAL_KEY_LEN) == 0)
+		return STATUS_FORGED;
+	return STATUS_OK;
+}
+
+/* K2: a place has another key than before only for a child that the batch touched. */
+static enum status
+compare_children(struct overlay *o, const struct overlay_item *it)
+{
+	const struct page *now = (const struct page *)(const void *)it->now;
+	const struct page *was = (const struct page *)(const void *)it->was;
+
+	for (unsigned p = 0; was != NULL && p < NODE_FANOUT; p++) {
+		struct node n = { it->node.tree, (uint8_t)(it->node.level - 1),
+			it->node.index * NODE_FANOUT + p };
+
+		if (sodium_memcmp(&now->key[p], &was->key[p], SEAL_KEY_LEN) != 0 &&
+		    !overlay_touches(o, n))
+			return STATUS_FORGED;
+	}
+	return STATUS_OK;
+}
+
+/* By induction from the root down: each item opens with a key that was itself re-opened. */
+static enum status
+reopen_all(struct vault *v, struct overlay *o, const uint8_t *root_box, uint8_t *scratch)
+{
+	struct root *root = overlay_root(o), *again = (struct root *)(void *)scratch;
+	enum status rc;
+
+	rc = root_open(&root->self, v->id, root->epoch, bytes_of(root_box, ROOT_BOX_LEN), again);
+	if (rc != STATUS_OK)
+		return rc;
+	if (sodium_memcmp(&again->s_top, &root->s_top, SEAL_KEY_LEN) != 0 ||
+	    sodium_memcmp(&again->b_top, &root->b_top, SEAL_KEY_LEN) != 0 ||
+	    sodium_memcmp(&again->index, &root->index, SEAL_KEY_LEN) != 0 ||
+	    sodium_memcmp(&again->signing, &root->signing, SEAL_KEY_LEN) != 0 ||
+	    again->next_slot != root->next_slot || again->s_height != root->s_height)
+		return STATUS_FORGED;
+	for (unsigned level = OVERLAY_LEVELS; level-- > 0; ) {
+		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL; it = it->next_dirty) {
+			if (it->deleted)
+				continue;
+			if ((rc = reopen_item(v, o, it, scratch)) != STATUS_OK)
+				return rc;
+			if (it->kind == SEAL_PAGE && (rc = compare_children(o, it)) != STATUS_OK)
+				return rc;
+		}
+	}
+	return STATUS_OK;
+}
+
+enum status
+switch_seal(struct vault *v, struct overlay *o, uint8_t root_box[static ROOT_BOX_LEN])
+{
+	struct root *root = overlay_root(o);
+	uint8_t *scratch = secret_alloc(PAGE_BUFFER_LEN);
+	enum status rc = STATUS_NO_MEMORY;
+
+	_Static_assert(sizeof(struct root) <= PAGE_BUFFER_LEN, "the scratch page serves both");
+	if (scratch == NULL)
+		return rc;
+	/* Sealing a level marks the level above; nothing marks a level below. */
+	for (unsigned level = 0; level < OVERLAY_LEVELS; level++)
+		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL; it = it->next_dirty)
+			if (!it->deleted && (rc = seal_item(v, o, it)) != STATUS_OK)
+				goto out;
+	root->epoch++;
+	root_seal(root, v->id, root_box);
+	if ((rc = reopen_all(v, o, root_box, scratch)) != STATUS_OK) {
+		metrics_add(METRIC_INTEGRITY_ERRORS, 1);
+		log_event(LOG_INTEGRITY, LOG_STATUS(rc), LOG_S(WHAT, "what was just sealed"));
+	}
+out:
+	secret_free(scratch, PAGE_BUFFER_LEN);
+	return rc;
+}
+
+enum status
+switch_prepare(struct vault *v, struct overlay *o)
+{
+	const struct root *root = overlay_root(o);
+	uint64_t start = clock_monotonic_ns();
+	enum status rc;
+
+	/* K3: e + 1 is on the medium, read back, before anything can rest on it. */
+	rc = anchor_prepare(v->anchor, root->epoch, root->commitment, &root->self);
+	metrics_time(METRIC_TIME_ANCHOR, clock_monotonic_ns() - start);
+	if (rc != STATUS_OK) {
+		metrics_add(METRIC_ANCHOR_ERRORS, 1);
+		return rc;
+	}
+	epoch_stage(v->epochs, root);
+	return STATUS_OK;
+}
+
+void
+switch_abandon(struct vault *v)
+{
+	epoch_unstage(v->epochs);
+}
+
+static enum status
+settle_anchor(struct vault *v, uint64_t epoch)
+{
+	enum status rc = STATUS_ANCHOR;
+
+	/* K5: the old root dies here. */
+	for (int i = 0; i < SETTLE_TRIES && rc != STATUS_OK; i++) {
+		if ((rc = anchor_settle(v->anchor, epoch)) != STATUS_OK)
+			metrics_add(METRIC_ANCHOR_ERRORS, 1);
+	}
+	if (rc != STATUS_OK) {
+		atomic_store(&v->read_only, "ANCHOR_NOT_ERASED");
+		log_event(LOG_READ_ONLY, LOG_S(WHY, "the old slot of the anchor cannot be overwritten"),
+		    LOG_N(EPOCH, epoch));
+	}
+	return rc;
+}
+
+/* K6: what the switch replaced leaves the cache; what it wrote is there for the next reader. */
+static void
+refresh_cache(struct vault *v, struct overlay *o)
+{
+	for (unsigned level = OVERLAY_LEVELS; level-- > 0; ) {
+		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL; it = it->next_dirty) {
+			if (it->kind != SEAL_PAGE)
+				continue;
+			cache_evict(v->cache, it->node);
+			if (!it->deleted)
+				cache_put(v->cache, it->node,
+				    seal_nonce(bytes_of(it->box, page_box_len(it->kind))),
+				    (const struct page *)(const void *)it->now);
+		}
+	}
+}
+
+enum status
+switch_finish(struct vault *v, struct overlay *o)
+{
+	uint64_t epoch = overlay_root(o)->epoch, start;
+	enum status erased = settle_anchor(v, epoch);
+	bool free_of_readers;
+
+	/* K6: readers of the old epoch finish; nobody can bring its pages back after that. */
+	start = clock_monotonic_ns();
+	free_of_readers = epoch_advance(v->epochs, READER_LIMIT_NS);
+	metrics_time(METRIC_TIME_PIN_WAIT, clock_monotonic_ns() - start);
+	if (!free_of_readers) {
+		log_event(LOG_READER_STUCK, LOG_N(EPOCH, epoch));
+		return STATUS_INDETERMINATE;
+	}
+	refresh_cache(v, o);
+	epoch_settle(v->epochs, erased == STATUS_OK);
+	metrics_set(METRIC_EPOCH, epoch);
+	metrics_set(METRIC_SETTLED_EPOCH, epoch_settled(v->epochs));
+	metrics_add(METRIC_SWITCHES, 1);
+	return erased;
+}

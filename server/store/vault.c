@@ -1,0 +1,295 @@
+#include "server/store/vault.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "server/clock.h"
+#include "server/keys/secret.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/store/recover.h"
+#include "server/store/vault_internal.h"
+
+#define CACHE_BYTES (1u << 20)
+#define META_VAULT_LEN (VAULT_ID_LEN + 2u + 8u)
+
+static _Atomic uint64_t serials = 1;
+
+enum status
+vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
+    uint8_t commitment[static SEAL_DIGEST_LEN])
+{
+	struct bytes v;
+	enum status rc = store_get(s, STORE_META, META_KEY(META_EPOCH), &v);
+
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	if (v.len != META_EPOCH_LEN)
+		return STATUS_CORRUPT;
+	*epoch = bytes_get64(v.p);
+	memcpy(commitment, v.p + 8, SEAL_DIGEST_LEN);
+	return STATUS_OK;
+}
+
+static enum status
+check_class(const char *path, bool force)
+{
+	const char *why;
+	enum anchor_class c = anchor_class_of(path, &why);
+	char name[2] = { (char)c, '\0' };
+
+	log_event(LOG_ANCHOR_CLASS, LOG_S(CLASS, name), LOG_S(WHY, why), LOG_S(PATH, path));
+	if (c != ANCHOR_CLASS_D || force)
+		return STATUS_OK;
+	log_event(LOG_FATAL, LOG_S(WHAT, "here overwriting the anchor would not erase it (class D); "
+	    "choose another place, or force it"), LOG_S(PATH, path));
+	return STATUS_REFUSED;
+}
+
+/* The rows of a vault that has nothing in it yet. */
+static enum status
+write_first_rows(struct vault *v, const struct root *root, const uint8_t *root_box)
+{
+	uint8_t format[4], vault[META_VAULT_LEN], epoch[META_EPOCH_LEN];
+	uint8_t zero[8] = { 0 }, one[8] = { [7] = 1 };
+	const struct { struct bytes key, value; } rows[] = {
+		{ META_KEY(META_FORMAT), bytes_of(format, sizeof(format)) },
+		{ META_KEY(META_VAULT), bytes_of(vault, sizeof(vault)) },
+		{ META_KEY(META_EPOCH), bytes_of(epoch, sizeof(epoch)) },
+		{ META_KEY(META_ROOT), bytes_of(root_box, ROOT_BOX_LEN) },
+		{ META_KEY(META_START), bytes_of(zero, sizeof(zero)) },
+		{ META_KEY(META_SEQUENCE), bytes_of(one, sizeof(one)) },
+	};
+	struct store_batch *b = NULL;
+	enum status rc;
+
+	bytes_put32(format, VAULT_FORMAT);
+	memcpy(vault, v->id, VAULT_ID_LEN);
+	bytes_put16(vault + VAULT_ID_LEN, v->number);
+	bytes_put64(vault + VAULT_ID_LEN + 2, (uint64_t)clock_wall_ms());
+	bytes_put64(epoch, root->epoch);
+	memcpy(epoch + 8, root->commitment, SEAL_DIGEST_LEN);
+	if ((rc = store_allocate(v->store, 16, 4096, false)) != STATUS_OK ||
+	    (rc = store_batch_begin(v->store, &b)) != STATUS_OK)
+		return rc;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == STATUS_OK; i++)
+		rc = store_batch_put(b, STORE_META, rows[i].key, rows[i].value);
+	if (rc != STATUS_OK) {
+		store_batch_abort(b);
+		return rc;
+	}
+	return store_batch_commit(b);
+}
+
+static enum status
+open_anchor(struct vault *v, const struct vault_options *o, bool read_only)
+{
+	struct anchor_options ao = { .path = o->anchor_path, .providers = &v->provider,
+		.provider_count = 1, .read_only = read_only };
+
+	memcpy(ao.vault, v->id, sizeof(ao.vault));
+	return anchor_open(&ao, &v->anchor);
+}
+
+static struct vault *
+vault_alloc(const struct vault_options *o)
+{
+	struct vault *v = calloc(1, sizeof(*v));
+
+	if (v == NULL)
+		return NULL;
+	v->serial = atomic_fetch_add(&serials, 1);
+	v->country_code = o->country_code;
+	must(pthread_mutex_init(&v->readers_lock, NULL) == 0);
+	return v;
+}
+
+enum status
+vault_init(const struct vault_options *o)
+{
+	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, true, false };
+	struct root *root = secret_alloc(sizeof(*root));
+	struct vault *v = vault_alloc(o);
+	uint8_t box[ROOT_BOX_LEN];
+	enum status rc = STATUS_NO_MEMORY;
+
+	if (v == NULL || root == NULL)
+		goto out;
+	v->number = o->number;
+	randombytes_buf(v->id, sizeof(v->id));
+	if ((rc = check_class(o->anchor_path, o->force_class_d)) != STATUS_OK ||
+	    (rc = provider_file_create(o->key_path, &v->provider)) != STATUS_OK ||
+	    (rc = anchor_create(o->anchor_path)) != STATUS_OK ||
+	    (rc = store_open(&so, &v->store)) != STATUS_OK ||
+	    (rc = open_anchor(v, o, false)) != STATUS_OK)
+		goto out;
+	root_new(root);
+	root->epoch = 1;
+	root_seal(root, v->id, box);
+	if ((rc = anchor_prepare(v->anchor, 1, root->commitment, &root->self)) != STATUS_OK)
+		goto out;
+	rc = write_first_rows(v, root, box);
+out:
+	secret_free(root, sizeof(*root));
+	vault_close(v);
+	return rc;
+}
+
+/* Format and identity: the first things to be looked at. */
+static enum status
+read_identity(struct vault *v)
+{
+	struct store_snapshot *s = NULL;
+	struct bytes value;
+	enum status rc;
+
+	if ((rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
+		return rc;
+	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
+		goto out;
+	rc = store_get(s, STORE_META, META_KEY(META_FORMAT), &value);
+	if (rc != STATUS_OK || value.len != 4) {
+		rc = STATUS_CORRUPT;
+		log_event(LOG_FATAL, LOG_S(WHAT, "this is not the store of a vault"));
+		goto end;
+	}
+	if (bytes_get32(value.p) != VAULT_FORMAT) {
+		rc = STATUS_REFUSED;
+		log_event(LOG_FATAL, LOG_S(WHAT, "the store has another format than this program reads"),
+		    LOG_N(COUNT, bytes_get32(value.p)), LOG_N(VERSION, VAULT_FORMAT));
+		goto end;
+	}
+	rc = store_get(s, STORE_META, META_KEY(META_VAULT), &value);
+	if (rc != STATUS_OK || value.len != META_VAULT_LEN) {
+		rc = STATUS_CORRUPT;
+		goto end;
+	}
+	memcpy(v->id, value.p, VAULT_ID_LEN);
+	v->number = bytes_get16(value.p + VAULT_ID_LEN);
+end:
+	store_snapshot_end(s);
+out:
+	store_snapshot_free(s);
+	return rc;
+}
+
+static enum status
+open_all(struct vault *v, const struct vault_options *o, struct root *root, bool read_only)
+{
+	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, false, read_only };
+	const char *why;
+	uint64_t settled;
+	enum status rc;
+
+	if ((rc = store_open(&so, &v->store)) != STATUS_OK ||
+	    (rc = read_identity(v)) != STATUS_OK ||
+	    (rc = check_class(o->anchor_path, o->force_class_d)) != STATUS_OK ||
+	    (rc = provider_file_open(o->key_path, &v->provider)) != STATUS_OK ||
+	    (rc = open_anchor(v, o, read_only)) != STATUS_OK ||
+	    (rc = recover_run(v, read_only, root, &settled)) != STATUS_OK ||
+	    (rc = epoch_new(root, settled, &v->epochs)) != STATUS_OK ||
+	    (rc = cache_new(CACHE_BYTES, &v->cache)) != STATUS_OK)
+		return rc;
+	atomic_store(&v->anchor_class, (int)anchor_class(v->anchor, &why));
+	atomic_store(&v->anchor_class_why, why);
+	atomic_store(&v->read_only, read_only ? "READ_ONLY_MEDIUM" : NULL);
+	metrics_set(METRIC_EPOCH, root->epoch);
+	metrics_set(METRIC_SETTLED_EPOCH, settled);
+	metrics_set(METRIC_READ_ONLY, read_only);
+	return STATUS_OK;
+}
+
+enum status
+vault_open(const struct vault_options *o, struct vault **out)
+{
+	struct root *root = secret_alloc(sizeof(*root));
+	struct vault *v = vault_alloc(o);
+	enum status rc = STATUS_NO_MEMORY;
+
+	if (v == NULL || root == NULL)
+		goto out;
+	if ((rc = open_all(v, o, root, store_is_read_only(o->store_path))) != STATUS_OK)
+		goto out;
+	*out = v;
+	v = NULL;
+out:
+	secret_free(root, sizeof(*root));
+	vault_close(v);
+	return rc;
+}
+
+void
+vault_close(struct vault *v)
+{
+	if (v == NULL)
+		return;
+	reader_free_all(v);
+	cache_free(v->cache);
+	epoch_free(v->epochs);
+	anchor_close(v->anchor);
+	provider_close(&v->provider);
+	store_close(v->store);
+	(void)pthread_mutex_destroy(&v->readers_lock);
+	free(v);
+}
+
+const uint8_t *
+vault_id(const struct vault *v)
+{
+	return v->id;
+}
+
+uint16_t
+vault_country_code(const struct vault *v)
+{
+	return v->country_code;
+}
+
+uint64_t
+vault_epoch(struct vault *v)
+{
+	return epoch_current(v->epochs);
+}
+
+uint64_t
+vault_settled(struct vault *v)
+{
+	return epoch_settled(v->epochs);
+}
+
+const char *
+vault_read_only(struct vault *v)
+{
+	return atomic_load(&v->read_only);
+}
+
+enum status
+vault_status(struct vault *v, struct vault_status *out)
+{
+	struct store_snapshot *s = NULL;
+	uint64_t rows, live;
+	enum status rc;
+
+	if ((rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
+		return rc;
+	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
+		goto out;
+	if ((rc = store_count(s, STORE_SUBJECTS, &rows)) == STATUS_OK)
+		rc = store_count(s, STORE_KEYRINGS, &live);
+	store_snapshot_end(s);
+	if (rc != STATUS_OK)
+		goto out;
+	memset(out, 0, sizeof(*out));
+	out->number = v->number;
+	out->epoch = vault_epoch(v);
+	out->settled = vault_settled(v);
+	out->subjects = live;
+	out->erased = rows - live;
+	store_usage(v->store, &out->store_used, &out->store_limit);
+	out->anchor_class = (char)atomic_load(&v->anchor_class);
+	out->anchor_class_why = atomic_load(&v->anchor_class_why);
+	out->seals[out->seal_count++] = v->provider.name;
+out:
+	store_snapshot_free(s);
+	return rc;
+}

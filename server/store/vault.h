@@ -1,0 +1,66 @@
+/*
+ * One opened vault: the store, the anchor, the roots of the present epochs and the opened
+ * pages. Handlers get at its data through reader.h and writeset.h.
+ */
+#ifndef SERVER_STORE_VAULT_H
+#define SERVER_STORE_VAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/keys/anchor.h"
+#include "server/status.h"
+
+#define VAULT_ID_LEN 16u
+#define VAULT_FORMAT 1u
+
+struct vault;
+
+struct vault_options {
+	const char *store_path;		/* folder */
+	const char *anchor_path, *key_path;	/* files */
+	uint16_t number;		/* vault number, at init; leads every subject id */
+	uint64_t map_bytes, reserve_bytes;	/* as in store.h */
+	uint16_t country_code;		/* of phones without one, as 49; 0: none is added */
+	bool force_class_d;
+};
+
+/*
+ * A new vault of epoch 1 in places that do not exist yet: key file, anchor, store, in this order.
+ * STATUS_REFUSED: one of them exists, or the anchor would lie on class D. secret_init() and
+ * seal_init() come before. The log says what went wrong.
+ */
+enum status vault_init(const struct vault_options *o) MUST_USE;
+
+/*
+ * Opens, recovers (the table in docs/DESIGN.md) and is ready to serve on STATUS_OK.
+ * STATUS_CONFIG, STATUS_REFUSED, STATUS_CORRUPT, STATUS_IO: nothing was changed but the start counter of
+ * the store; the log says which row of the table it was.
+ */
+enum status vault_open(const struct vault_options *o, struct vault **out) MUST_USE;
+
+/* After the writer and the last reader. Wipes. */
+void vault_close(struct vault *v);
+
+/* Any thread. */
+const uint8_t *vault_id(const struct vault *v);		/* VAULT_ID_LEN bytes */
+uint16_t vault_country_code(const struct vault *v);
+uint64_t vault_epoch(struct vault *v);
+uint64_t vault_settled(struct vault *v);
+
+/* NULL: it takes writes. Else the reason, static, UPPER_SNAKE. Any thread. */
+const char *vault_read_only(struct vault *v);
+
+struct vault_status {
+	uint16_t number;
+	uint64_t epoch, settled, subjects, erased, store_used, store_limit;
+	char anchor_class;
+	const char *anchor_class_why;
+	const char *seals[PROVIDER_MAX];
+	unsigned seal_count;
+};
+
+/* Any thread that may read (reader.h). */
+enum status vault_status(struct vault *v, struct vault_status *out) MUST_USE;
+
+#endif /* SERVER_STORE_VAULT_H */

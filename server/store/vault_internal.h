@@ -1,0 +1,51 @@
+/*
+ * What the files of server/store share of a vault.
+ */
+#ifndef SERVER_STORE_VAULT_INTERNAL_H
+#define SERVER_STORE_VAULT_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "server/keys/cache.h"
+#include "server/keys/epoch.h"
+#include "server/store/store.h"
+#include "server/store/vault.h"
+
+struct vault {
+	uint8_t id[VAULT_ID_LEN];
+	uint16_t number, country_code;
+	struct store *store;
+	struct anchor *anchor;
+	struct provider provider;
+	struct epochs *epochs;
+	struct cache *cache;
+	uint64_t sequence;		/* the writer's: next number of a transaction row */
+	_Atomic(const char *) read_only;	/* reason, or NULL */
+	uint64_t class_seen_ns;		/* the writer's: when the anchor's place was last looked at */
+	_Atomic int anchor_class;
+	_Atomic(const char *) anchor_class_why;
+	uint64_t serial;		/* no other vault of this process had it */
+	pthread_mutex_t readers_lock;
+	struct reader *readers;		/* all that were made, for vault_close */
+	unsigned reader_count;
+};
+
+/* Rows of STORE_META. */
+#define META_FORMAT "format"		/* format (4) */
+#define META_VAULT "vault"		/* id (16), number (2), create time in ms (8) */
+#define META_EPOCH "epoch"		/* epoch (8), commitment of the root page (32) */
+#define META_ROOT "root"		/* sealed root page */
+#define META_START "start"		/* starts (8): recovery's durable commit */
+#define META_SEQUENCE "sequence"	/* next number of a transaction row (8) */
+#define META_KEY(name) bytes_of(name, sizeof(name) - 1)
+#define META_EPOCH_LEN (8u + SEAL_DIGEST_LEN)
+
+/* The epoch and commitment that a snapshot holds. STATUS_CORRUPT: not such a row. */
+enum status vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
+    uint8_t commitment[static SEAL_DIGEST_LEN]) MUST_USE;
+
+/* Frees all readers of the vault; no thread may read any more. In reader.c. */
+void reader_free_all(struct vault *v);
+
+#endif /* SERVER_STORE_VAULT_INTERNAL_H */

@@ -1,0 +1,302 @@
+#include "server/store/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/clock.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/store/batch.h"
+#include "server/store/idempotency.h"
+#include "server/store/vault_internal.h"
+#include "server/store/writeset.h"
+
+#define IDLE_SECONDS 1
+#define SWEEP_IDLE 256u		/* idempotency rows looked at each idle second */
+#define SWEEP_PER_JOB 2u
+#define FLUSH_NS 200000000	/* for the last answers to leave the process */
+
+struct writer {
+	struct vault *vault;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct write_job *head, **tail;
+	unsigned queued;
+	bool draining;
+
+	/* The thread's own. */
+	struct overlay *overlay;
+	struct writeset *ws;
+	struct idempotency_sweep sweep;
+	bool full;			/* only erasures are taken */
+};
+
+/* Waits for work; NULL: a second went by, or (with *ended) there will be none any more. */
+static struct write_job *
+take(struct writer *w, bool *ended)
+{
+	struct write_job *jobs;
+	struct timespec until;
+
+	must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+	until.tv_sec += IDLE_SECONDS;
+	must(pthread_mutex_lock(&w->lock) == 0);
+	while (w->head == NULL && !w->draining)
+		if (pthread_cond_timedwait(&w->wake, &w->lock, &until) == ETIMEDOUT)
+			break;
+	jobs = w->head;
+	w->head = NULL;
+	w->tail = &w->head;
+	w->queued = 0;
+	*ended = jobs == NULL && w->draining;
+	must(pthread_mutex_unlock(&w->lock) == 0);
+	metrics_set(METRIC_QUEUE, 0);
+	return jobs;
+}
+
+static enum status
+admit(struct writer *w, const struct write_job *job, uint64_t now)
+{
+	if (now > job->deadline_ns)
+		return STATUS_EXPIRED;
+	if (atomic_load(&w->vault->read_only) != NULL)
+		return STATUS_READ_ONLY;
+	if (w->full && !job->erasure)
+		return STATUS_FULL;
+	return STATUS_OK;
+}
+
+/* K1 for one job. */
+static enum status
+apply(struct writer *w, struct write_job *job)
+{
+	enum status rc;
+
+	writeset_reset(w->ws);
+	if ((rc = job->apply(job, w->ws)) == STATUS_OK)
+		rc = writeset_merge(w->ws);
+	writeset_reset(w->ws);
+	return rc;
+}
+
+/*
+ * K1 for as many jobs as the batch has room for; *rest is the first that it has none for. STATUS_IO: half
+ * of a job is in the overlay, so this batch must not be written.
+ */
+static enum status
+collect(struct writer *w, struct write_job *jobs, struct write_job **rest, unsigned *applied)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct write_job *job;
+	unsigned taken = 0;
+
+	*applied = 0;
+	for (job = jobs; job != NULL && taken < WRITER_BATCH_MAX; job = job->next, taken++) {
+		metrics_time(METRIC_TIME_QUEUE_WAIT, now - job->queued_ns);
+		if ((job->rc = admit(w, job, now)) != STATUS_OK)
+			continue;
+		job->rc = apply(w, job);
+		if (job->rc == STATUS_NO_MEMORY && *applied > 0)
+			break;
+		if (job->rc == STATUS_INDETERMINATE) {
+			job->rc = STATUS_IO;
+			*rest = job->next;
+			return STATUS_IO;
+		}
+		*applied += job->rc == STATUS_OK;
+	}
+	*rest = job;
+	return STATUS_OK;
+}
+
+static void
+sweep(struct writer *w, unsigned limit)
+{
+	writeset_reset(w->ws);
+	if (idempotency_sweep(w->ws, &w->sweep, limit) == STATUS_OK && w->sweep.deleted > 0)
+		(void)!writeset_merge(w->ws);
+	writeset_reset(w->ws);
+}
+
+/* Everybody who asked must hear of it before the process ends. */
+static _Noreturn void
+stop_indeterminate(struct writer *w)
+{
+	const struct timespec flush = { .tv_nsec = FLUSH_NS };
+
+	log_event(LOG_INDETERMINATE, LOG_N(EPOCH, epoch_current(w->vault->epochs)),
+	    LOG_S(WHY, "a storage error whose outcome is unknown; recovery at the next start decides"));
+	(void)nanosleep(&flush, NULL);
+	_exit(WRITER_EXIT_INDETERMINATE);
+}
+
+/* K7 for the jobs up to ${end}. */
+static void
+answer(struct writer *w, struct write_job *jobs, const struct write_job *end, enum status batch)
+{
+	uint64_t epoch = epoch_current(w->vault->epochs);
+
+	while (jobs != end) {
+		struct write_job *next = jobs->next;
+
+		jobs->done(jobs, jobs->rc == STATUS_OK ? batch : jobs->rc, epoch);
+		jobs = next;
+	}
+}
+
+/* One batch: the jobs that it did not take are returned. */
+static struct write_job *
+run_batch(struct writer *w, struct write_job *jobs)
+{
+	struct write_job *rest;
+	unsigned applied;
+	bool fatal = false;
+	enum status rc;
+
+	if ((rc = overlay_begin(w->overlay)) != STATUS_OK) {
+		for (struct write_job *j = jobs; j != NULL; j = j->next)
+			j->rc = rc;
+		answer(w, jobs, NULL, rc);
+		return NULL;
+	}
+	rc = collect(w, jobs, &rest, &applied);
+	if (rc == STATUS_OK && applied > 0) {
+		sweep(w, applied * SWEEP_PER_JOB);
+		rc = batch_commit(w->vault, w->overlay, w->full, &fatal);
+	}
+	overlay_end(w->overlay);
+	if (rc == STATUS_FULL && !w->full) {
+		/* The store is full: once more, for the erasures alone, out of the reserve. */
+		w->full = true;
+		metrics_set(METRIC_READ_ONLY, 1);
+		log_event(LOG_STORE_FULL, LOG_S(WHAT, "only erasures are taken"));
+		return jobs;
+	}
+	if (rc == STATUS_OK && applied > 0)
+		metrics_add(METRIC_MUTATIONS, applied);
+	answer(w, jobs, rest, rc);
+	if (fatal)
+		stop_indeterminate(w);
+	return rest;
+}
+
+/* A second without work: old outcomes go, and a full store is asked whether it has room again. */
+static void
+idle(struct writer *w)
+{
+	bool fatal = false;
+
+	if (w->full && store_allocate(w->vault->store, 1024, 1u << 20, false) == STATUS_OK) {
+		w->full = false;
+		metrics_set(METRIC_READ_ONLY, 0);
+	}
+	if (atomic_load(&w->vault->read_only) != NULL || w->full)
+		return;
+	if (overlay_begin(w->overlay) != STATUS_OK)
+		return;
+	sweep(w, SWEEP_IDLE);
+	if (w->sweep.deleted > 0)
+		(void)!batch_commit(w->vault, w->overlay, false, &fatal);
+	overlay_end(w->overlay);
+	if (fatal)
+		stop_indeterminate(w);
+}
+
+static void *
+run(void *arg)
+{
+	struct writer *w = arg;
+	bool ended = false;
+
+	while (!ended) {
+		struct write_job *jobs = take(w, &ended);
+
+		if (jobs == NULL && !ended)
+			idle(w);
+		while (jobs != NULL)
+			jobs = run_batch(w, jobs);
+	}
+	return NULL;
+}
+
+static void
+writer_free(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	writeset_free(w->ws);
+	overlay_free(w->overlay);
+	(void)pthread_cond_destroy(&w->wake);
+	(void)pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+enum status
+writer_start(struct vault *v, struct writer **out)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attr;
+	enum status rc;
+
+	if (w == NULL)
+		return STATUS_NO_MEMORY;
+	w->vault = v;
+	w->tail = &w->head;
+	must(pthread_mutex_init(&w->lock, NULL) == 0);
+	must(pthread_condattr_init(&attr) == 0);
+	must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+	must(pthread_cond_init(&w->wake, &attr) == 0);
+	must(pthread_condattr_destroy(&attr) == 0);
+	if ((rc = overlay_new(v, &w->overlay)) != STATUS_OK ||
+	    (rc = writeset_new(v, w->overlay, &w->ws)) != STATUS_OK)
+		goto out;
+	if (pthread_create(&w->thread, NULL, run, w) != 0) {
+		rc = STATUS_NO_MEMORY;
+		goto out;
+	}
+	*out = w;
+	w = NULL;
+out:
+	writer_free(w);
+	return rc;
+}
+
+enum status
+writer_submit(struct writer *w, struct write_job *job)
+{
+	enum status rc = STATUS_OK;
+
+	must(pthread_mutex_lock(&w->lock) == 0);
+	if (w->draining) {
+		rc = STATUS_DRAINING;
+	} else if (w->queued == WRITER_QUEUE_MAX) {
+		rc = STATUS_BUSY;
+	} else {
+		job->next = NULL;
+		job->queued_ns = clock_monotonic_ns();
+		*w->tail = job;
+		w->tail = &job->next;
+		w->queued++;
+		metrics_set(METRIC_QUEUE, w->queued);
+		must(pthread_cond_signal(&w->wake) == 0);
+	}
+	must(pthread_mutex_unlock(&w->lock) == 0);
+	return rc;
+}
+
+void
+writer_stop(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	must(pthread_mutex_lock(&w->lock) == 0);
+	w->draining = true;
+	must(pthread_cond_signal(&w->wake) == 0);
+	must(pthread_mutex_unlock(&w->lock) == 0);
+	must(pthread_join(w->thread, NULL) == 0);
+	writer_free(w);
+}

@@ -1,0 +1,93 @@
+/*
+ * K1: what one request reads and what it is going to change. Reads see the batch so far and
+ * the request's own rows; nothing of the vault is touched before the whole request has succeeded, and
+ * then everything at once. The writer's thread only.
+ */
+#ifndef SERVER_STORE_WRITESET_H
+#define SERVER_STORE_WRITESET_H
+
+#include "server/arena.h"
+#include "server/keys/page.h"
+#include "server/store/lookup.h"
+#include "server/store/store.h"
+#include "server/store/vault.h"
+
+#define WRITESET_ENTRIES_MAX 256u	/* look-up entries added or removed by one request */
+
+struct overlay;
+struct writeset;
+
+/* For the writer: one writeset serves request after request. */
+enum status writeset_new(struct vault *v, struct overlay *o, struct writeset **out) MUST_USE;
+void writeset_free(struct writeset *ws);
+
+/* Empties it, and wipes. */
+void writeset_reset(struct writeset *ws);
+
+/* STATUS_NO_MEMORY: the batch has no room for it; nothing was changed. */
+enum status writeset_merge(struct writeset *ws) MUST_USE;
+
+struct vault *writeset_vault(struct writeset *ws);
+
+/*
+ * The epoch that the request as it stands is decided under: the next one if it changes a key, else the
+ * present one. Rows that say "done" carry it.
+ */
+uint64_t writeset_epoch(struct writeset *ws);
+
+/* Rows, as in store.h. STATUS_ABSENT. */
+enum status writeset_get(struct writeset *ws, enum store_table t, struct bytes key,
+    struct bytes *value) MUST_USE;
+enum status writeset_put(struct writeset *ws, enum store_table t, struct bytes key,
+    struct bytes value) MUST_USE;
+enum status writeset_delete(struct writeset *ws, enum store_table t, struct bytes key) MUST_USE;
+
+/* Deletes every row whose key begins with prefix. */
+enum status writeset_delete_all(struct writeset *ws, enum store_table t,
+    struct bytes prefix) MUST_USE;
+
+/*
+ * The keyring of a subject as this request leaves it so far; NULL is never given. Statuses
+ * as reader_subject(). It lies in secret memory until the request ends.
+ */
+enum status writeset_subject(struct writeset *ws, const uint8_t id[static SUBJECT_ID_LEN],
+    const struct keyring **out) MUST_USE;
+
+/* The same, to be changed: it will be written under a fresh key. */
+enum status writeset_edit_subject(struct writeset *ws, const uint8_t id[static SUBJECT_ID_LEN],
+    struct keyring **out) MUST_USE;
+
+/* A new subject, with a new id, in the next slot. One for each request. */
+enum status writeset_new_subject(struct writeset *ws, struct keyring **out) MUST_USE;
+
+/* The subject's keyring goes, and with it every key of it; its row becomes a tombstone. */
+enum status writeset_drop_subject(struct writeset *ws, const uint8_t id[static SUBJECT_ID_LEN],
+    const uint8_t erasure[static 16]) MUST_USE;
+
+/*
+ * Look-ups. Adding: STATUS_LOOKUP_TAKEN if another subject has it and it cannot be
+ * shared; STATUS_CROWDED if LOOKUP_SHARED_MAX share it. Removing one that is not there is STATUS_OK.
+ * A value may be added or removed once in a request.
+ */
+enum status writeset_add_lookup(struct writeset *ws, const struct lookup *l, unsigned category,
+    const uint8_t id[static SUBJECT_ID_LEN]) MUST_USE;
+enum status writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
+    const uint8_t id[static SUBJECT_ID_LEN]) MUST_USE;
+
+/* The record of a category, opened into the arena. STATUS_NO_RECORD, STATUS_CATEGORY_ERASED. */
+enum status writeset_record(struct writeset *ws, const struct keyring *k, unsigned category,
+    struct arena *a, struct bytes *plain) MUST_USE;
+
+/* Seals and puts it; the category has a key. */
+enum status writeset_put_record(struct writeset *ws, const struct keyring *k, unsigned category,
+    struct bytes plain) MUST_USE;
+
+/*
+ * Transactions: the number of the row that has this id (STATUS_ABSENT), its plaintext, and a new one.
+ */
+enum status writeset_transaction(struct writeset *ws, const struct keyring *k, struct bytes id,
+    struct arena *a, struct bytes *plain) MUST_USE;
+enum status writeset_put_transaction(struct writeset *ws, const struct keyring *k,
+    struct bytes id, struct bytes plain) MUST_USE;
+
+#endif /* SERVER_STORE_WRITESET_H */

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds with sanitizers, runs every test: the rules of the house, unit tests,
+# fuzzers for some seconds, system tests, and from the same ctest run the trees of the other presets
+# (release: what is deployed; tsan: the unit tests again; forensic). --nightly adds the long ones.
+# Ends with ctest's summary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+nightly=no
+case "${1:-}" in
+'') ;;
+--nightly) nightly=yes ;;
+*) echo "usage: $0 [--nightly]" >&2; exit 2 ;;
+esac
+
+say() { printf '\n== %s\n' "$*"; }
+began=$SECONDS
+jobs=$(nproc)
+
+# The summary when nothing could be run.
+trap 'status=$?; [ "$status" -eq 0 ] || [ -n "${tested:-}" ] || echo "0 passed, 1 failed, 0 skipped"' EXIT
+
+set_of_packages=test
+[ "$nightly" = no ] || set_of_packages=nightly
+say "packages ($set_of_packages)"
+deploy/packages.sh "$set_of_packages"
+
+# Real data for the import tests lie beside the project, or else the tests make a sample.
+if [ -z "${PDVAULT_SHARED_DATA:-}" ] && [ -d ../shared/data ]; then
+	PDVAULT_SHARED_DATA=$(cd ../shared/data && pwd)
+	export PDVAULT_SHARED_DATA
+fi
+
+presets=(dev release tsan)
+ls tests/forensic/test_* >/dev/null 2>&1 && presets+=(forensic)
+for preset in "${presets[@]}"; do
+	say "build: $preset ($((SECONDS - began)) s)"
+	cmake --preset "$preset" >/dev/null
+	cmake --build --preset "$preset" --parallel "$jobs"
+done
+
+skip=(--label-exclude nightly)
+if [ "$nightly" = yes ]; then
+	skip=()
+	say 'clang-tidy'
+	cmake --preset fuzz >/dev/null
+	cmake --build --preset fuzz --parallel "$jobs"
+	run-clang-tidy -quiet -j "$jobs" -p build/fuzz '(server|client)/.*\.c$'
+fi
+
+say "tests ($((SECONDS - began)) s)"
+tested=yes
+ctest --test-dir build/dev --parallel "$jobs" --output-on-failure "${skip[@]}"

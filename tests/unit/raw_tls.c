@@ -1,0 +1,123 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <sodium.h>
+
+#include "raw_tls.h"
+
+#define SECONDS 5
+
+#define need(cond) \
+	((cond) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond), abort()))
+
+static int
+dial(int port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	struct timeval limit = { .tv_sec = SECONDS };
+	int fd;
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	need((fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
+	need(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0);
+	need(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0);
+	need(connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0);
+	return fd;
+}
+
+static SSL_CTX *
+settings(struct pki *p, const char *cert, int version)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	char file[64];
+
+	need(ctx != NULL && SSL_CTX_set_max_proto_version(ctx, version) == 1);
+	if (cert == NULL)
+		return ctx;
+	need(snprintf(file, sizeof(file), "%s.pem", cert) < (int)sizeof(file));
+	need(SSL_CTX_use_certificate_chain_file(ctx, pki_path(p, file)) == 1);
+	need(snprintf(file, sizeof(file), "%s.key", cert) < (int)sizeof(file));
+	need(SSL_CTX_use_PrivateKey_file(ctx, pki_path(p, file), SSL_FILETYPE_PEM) == 1);
+	return ctx;
+}
+
+SSL *
+raw_tls_connect(struct pki *p, const char *cert, int port, int version)
+{
+	SSL_CTX *ctx = settings(p, cert, version);
+	SSL *ssl = SSL_new(ctx);
+
+	(void)signal(SIGPIPE, SIG_IGN);	/* the other end may be gone when we say good-bye */
+	SSL_CTX_free(ctx);
+	need(ssl != NULL && SSL_set_fd(ssl, dial(port)) == 1);
+	if (SSL_connect(ssl) == 1)
+		return ssl;
+	(void)close(SSL_get_fd(ssl));
+	SSL_free(ssl);
+	ERR_clear_error();
+	return NULL;
+}
+
+bool
+raw_tls_greet(SSL *ssl)
+{
+	static const unsigned char ours[8] = { 0, 'S', 'P', 0, 0, 0x30, 0, 0 };
+	unsigned char theirs[8];
+
+	return SSL_write(ssl, ours, sizeof(ours)) == sizeof(ours) &&
+	    SSL_read(ssl, theirs, sizeof(theirs)) == sizeof(theirs) &&
+	    memcmp(theirs, ours, 4) == 0;
+}
+
+bool
+raw_tls_ask(SSL *ssl)
+{
+	static const unsigned char request[] = { 0, 0, 0, 0, 0, 0, 0, 5, 0x80, 0, 0, 1, 'x' };
+	unsigned char answer[256];
+
+	return SSL_write(ssl, request, sizeof(request)) == sizeof(request) &&
+	    SSL_read(ssl, answer, sizeof(answer)) >= (int)sizeof(request) &&
+	    memcmp(answer + 8, request + 8, 5) == 0;
+}
+
+bool
+raw_tls_ended(SSL *ssl)
+{
+	unsigned char byte[256];
+	int n;
+
+	do {
+		errno = 0;
+		n = SSL_read(ssl, byte, sizeof(byte));
+	} while (n > 0);
+	return errno != EAGAIN && errno != EWOULDBLOCK;
+}
+
+void
+raw_tls_serial(SSL *ssl, char text[static 64])
+{
+	const ASN1_INTEGER *n = X509_get0_serialNumber(SSL_get0_peer_certificate(ssl));
+
+	need(sodium_bin2hex(text, 64, ASN1_STRING_get0_data(n), (size_t)ASN1_STRING_length(n)) !=
+	    NULL);
+}
+
+void
+raw_tls_close(SSL *ssl)
+{
+	if (ssl == NULL)
+		return;
+	(void)SSL_shutdown(ssl);
+	(void)close(SSL_get_fd(ssl));
+	SSL_free(ssl);
+	ERR_clear_error();
+}

@@ -1,0 +1,40 @@
+/*
+ * A TLS client made of a plain socket and OpenSSL alone, for peers that break the rules.
+ */
+#ifndef TESTS_RAW_TLS_H
+#define TESTS_RAW_TLS_H
+
+#include <stdbool.h>
+
+#include <openssl/ssl.h>
+
+#include "pki.h"
+
+/*
+ * raw_tls_connect(p, cert, port, version):
+ * Connect to 127.0.0.1 with certificate ${cert} (NULL: none), no newer than TLS ${version},
+ * and handshake. NULL if the handshake failed. The caller ends it by raw_tls_close.
+ * Each read gives up after some seconds.
+ */
+SSL *raw_tls_connect(struct pki *p, const char *cert, int port, int version);
+
+/* raw_tls_greet(ssl): exchange SP headers as a REQ; did the other end's come? */
+bool raw_tls_greet(SSL *ssl);
+
+/*
+ * raw_tls_ask(ssl):
+ * After raw_tls_greet: is a request answered? Then nng has given the connection to its
+ * socket. (It leaks one whose listener is closed between the greeting and that.)
+ */
+bool raw_tls_ask(SSL *ssl);
+
+/* raw_tls_ended(ssl): read on: has the other end closed, and not just kept silent? */
+bool raw_tls_ended(SSL *ssl);
+
+/* raw_tls_serial(ssl, text): the serial number of the server's certificate, in hex. */
+void raw_tls_serial(SSL *ssl, char text[static 64]);
+
+/* raw_tls_close(ssl): send close_notify, close the socket, free. */
+void raw_tls_close(SSL *ssl);
+
+#endif /* TESTS_RAW_TLS_H */

@@ -1,0 +1,415 @@
+/*
+ * The server's side of the wire as a client sees it, over TLS on loopback.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bed.h"
+#include "client/transport/sp.h"
+
+#define WAIT 10000	/* ms; only a broken test waits as long */
+#define CALLS 200u
+
+BED_WRITER
+
+static const struct rpc_limits defaults = RPC_LIMITS_DEFAULT;
+static const struct bed_question echo = { .method = "/test.v1.Test/Echo", .subject = "abc",
+	.subject_len = 3 };
+static const struct bed_question slow = { .method = "/test.v1.Test/Slow", .subject = "abc",
+	.subject_len = 3 };
+
+struct expect {
+	struct bed_question q;
+	const char *reason;
+	unsigned code;
+	const char *field, *rule;
+};
+
+static const struct expect expected[] = {
+	{ { .method = "/test.v1.Test/Echo", .subject = "x", .subject_len = 1 }, "", PDV_OK },
+	{ { .method = "/test.v1.Test/Echo" }, "", PDV_OK },
+	{ { .method = "/test.v1.Test/Slow", .subject = "x", .subject_len = 1 }, "", PDV_OK },
+	{ { .method = "/test.v1.Test/Write", .subject = "x", .subject_len = 1, .key_len = 16 },
+	    "", PDV_OK },
+	{ { .method = "/test.v1.Test/Write" }, "IDEMPOTENCY_KEY_REQUIRED",
+	    PDV_INVALID_ARGUMENT },
+	{ { .method = "/test.v1.Test/Write", .key_len = 15 }, "IDEMPOTENCY_KEY_REQUIRED",
+	    PDV_INVALID_ARGUMENT },
+	{ { .method = "/test.v1.Test/Write", .key_len = 17 }, "IDEMPOTENCY_KEY_REQUIRED",
+	    PDV_INVALID_ARGUMENT },
+	{ { .method = "/test.v1.Test/Echo", .key_len = 5 }, "", PDV_OK },
+	{ { .method = "/test.v1.Test/Rule" }, "INVALID_ARGUMENT", PDV_INVALID_ARGUMENT,
+	    "subject", "TEST_RULE" },
+	{ { .method = "/test.v1.Test/Secret" }, "METHOD_NOT_ALLOWED", PDV_PERMISSION_DENIED },
+	{ { .method = "/test.v1.Test/None" }, "UNKNOWN_METHOD", PDV_UNIMPLEMENTED },
+	{ { .method = "" }, "UNKNOWN_METHOD", PDV_UNIMPLEMENTED },
+	{ { .method = "/test.v1.Test/Echo", .message = "\x0a\x7f", .message_len = 2 },
+	    "MALFORMED_MESSAGE", PDV_INVALID_ARGUMENT },
+};
+
+static void
+test_answers(void **state)
+{
+	struct bed *b = bed_open(&defaults);
+	struct bed_answer a;
+	nng_socket s;
+	size_t i;
+
+	(void)state;
+	assert_true(bed_dial(b, "client", &s));
+	for (i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		const struct expect *e = &expected[i];
+
+		assert_int_equal(bed_ask(s, &e->q, WAIT, &a), 0);
+		assert_int_equal(a.code, e->code);
+		assert_string_equal(a.reason, e->reason);
+		assert_string_equal(a.field, e->field == NULL ? "" : e->field);
+		assert_string_equal(a.rule, e->rule == NULL ? "" : e->rule);
+		assert_true(a.vault_right);
+		if (e->code == PDV_OK)
+			assert_true(a.subject_right);
+		assert_int_equal(a.epoch, e->code == PDV_OK && strstr(e->q.method, "Write") != NULL
+			? BED_WRITE_EPOCH : BED_EPOCH);
+	}
+	(void)nng_close(s);
+	bed_free(b);
+}
+
+static void
+test_stranger(void **state)
+{
+	struct bed *b = bed_open(&defaults);
+	struct bed_answer a;
+	nng_socket s;
+	int i;
+
+	(void)state;
+	assert_true(bed_dial(b, "stranger", &s));
+	for (i = 0; i < 3; i++) {	/* it is told, and not cut */
+		assert_int_equal(bed_ask(s, &echo, WAIT, &a), 0);
+		assert_int_equal(a.code, PDV_PERMISSION_DENIED);
+		assert_string_equal(a.reason, "UNKNOWN_PRINCIPAL");
+	}
+	assert_int_equal(rpc_connections(bed_rpc(b)), 1);
+	(void)nng_close(s);
+	bed_free(b);
+}
+
+static void
+test_garbage(void **state)
+{
+	static const char bytes[] = "\xff\xff\xff garbage";
+	struct bed *b = bed_open(&defaults);
+	struct bed_answer a;
+	nng_socket s;
+
+	(void)state;
+	assert_true(bed_dial(b, "client", &s));
+	assert_int_equal(bed_ask_raw(s, bytes, sizeof(bytes), WAIT, &a), 0);
+	assert_string_equal(a.reason, "MALFORMED_MESSAGE");
+	assert_int_equal(bed_ask(s, &echo, WAIT, &a), 0);
+	assert_int_equal(a.code, PDV_OK);
+	(void)nng_close(s);
+	bed_free(b);
+}
+
+/* Messages up to the limit go both ways; an answer above it becomes an error. */
+static void
+test_sizes(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 127, 128, 16384, 100000, SP_MESSAGE_MAX - 200 };
+	struct bed *b = bed_open(&defaults);
+	struct bed_question q = echo;
+	struct bed_answer a;
+	nng_socket s;
+	size_t i;
+	char *p = calloc(1, SP_MESSAGE_MAX);
+
+	(void)state;
+	assert_true(bed_dial(b, "client", &s));
+	q.subject = p;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		q.subject_len = sizes[i];
+		assert_int_equal(bed_ask(s, &q, WAIT, &a), 0);
+		assert_int_equal(a.code, PDV_OK);
+		assert_true(a.subject_right);
+	}
+	q.subject_len = SP_MESSAGE_MAX - 60;	/* the request still fits, its answer not */
+	assert_int_equal(bed_ask(s, &q, WAIT, &a), 0);
+	assert_string_equal(a.reason, "MESSAGE_TOO_LARGE");
+	(void)nng_close(s);
+	free(p);
+	bed_free(b);
+}
+
+static void
+test_expired(void **state)
+{
+	struct rpc_limits limits = defaults;
+	struct bed_question q = slow;
+	struct bed_pending *first, *second;
+	struct bed_answer a;
+	nng_socket s;
+	struct bed *b;
+
+	(void)state;
+	limits.pool_threads = 1;
+	b = bed_open(&limits);
+	assert_true(bed_dial(b, "client", &s));
+	bed_hold(true);
+	first = bed_begin(s, &slow);
+	q.timeout_ms = 20;
+	second = bed_begin(s, &q);	/* waits in the queue for longer than it may */
+	bed_pause(200);
+	bed_hold(false);
+	assert_int_equal(bed_fetch(first, WAIT, &a), 0);
+	assert_int_equal(a.code, PDV_OK);
+	assert_int_equal(bed_fetch(second, WAIT, &a), 0);
+	assert_int_equal(a.code, PDV_DEADLINE_EXCEEDED);
+	(void)nng_close(s);
+	bed_free(b);
+}
+
+/* Asks n times, waits until it sees ${busy} refusals, lets the rest go and counts all. */
+static void
+ask_many(struct bed *b, unsigned n, const char *reason, unsigned busy)
+{
+	struct bed_pending *p[16];
+	unsigned i, refused = 0, done = 0, before = bed_begun();
+	struct bed_answer a;
+	nng_socket s;
+
+	assert_true(n <= 16 && bed_dial(b, "client", &s));
+	bed_hold(true);
+	for (i = 0; i < n; i++) {
+		p[i] = bed_begin(s, &slow);
+		while (bed_begun() == before)	/* the first is out of the queue */
+			bed_pause(1);
+	}
+	bed_pause(200);		/* all have arrived, or the count below is wrong */
+	bed_hold(false);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(bed_fetch(p[i], WAIT, &a), 0);
+		if (a.code == PDV_OK) {
+			done++;
+			continue;
+		}
+		assert_int_equal(a.code, PDV_RESOURCE_EXHAUSTED);
+		assert_string_equal(a.reason, reason);
+		assert_true(a.retry_ms > 0);
+		refused++;
+	}
+	assert_int_equal(refused, busy);
+	assert_int_equal(done, n - busy);
+	assert_int_equal(bed_ask(s, &slow, WAIT, &a), 0);	/* nothing leaked */
+	assert_int_equal(a.code, PDV_OK);
+	(void)nng_close(s);
+}
+
+static void
+test_pool_full(void **state)
+{
+	struct rpc_limits limits = defaults;
+	struct bed *b;
+
+	(void)state;
+	limits.pool_threads = 1;
+	limits.pool_queue = 2;
+	b = bed_open(&limits);
+	ask_many(b, 8, "QUEUE_FULL", 5);
+	bed_free(b);
+}
+
+static void
+test_requests_full(void **state)
+{
+	struct rpc_limits limits = defaults;
+	struct bed *b;
+
+	(void)state;
+	limits.requests = 3;
+	b = bed_open(&limits);
+	ask_many(b, 8, "QUEUE_FULL", 5);
+	bed_free(b);
+}
+
+static void
+test_too_many_in_flight(void **state)
+{
+	struct rpc_limits limits = defaults;
+	struct bed *b;
+
+	(void)state;
+	limits.in_flight_per_connection = 4;
+	b = bed_open(&limits);
+	ask_many(b, 8, "TOO_MANY_IN_FLIGHT", 4);
+	ask_many(b, 4, "TOO_MANY_IN_FLIGHT", 0);
+	bed_free(b);
+}
+
+/* A connection that is refused is closed before its first message. */
+static bool
+admitted(struct bed *b, const char *cert, nng_socket *s)
+{
+	struct bed_answer a;
+
+	return bed_dial(b, cert, s) && bed_ask(*s, &echo, 1500, &a) == 0;
+}
+
+static void
+test_connection_limits(void **state)
+{
+	struct rpc_limits limits = defaults;
+	nng_socket s[4];
+	struct bed *b;
+	int i;
+
+	(void)state;
+	limits.connections = 3;
+	limits.connections_per_principal = 2;
+	b = bed_open(&limits);
+	assert_true(admitted(b, "client", &s[0]) && admitted(b, "client", &s[1]));
+	assert_false(admitted(b, "client", &s[2]));
+	(void)nng_close(s[2]);
+	assert_true(admitted(b, "stranger", &s[2]));
+	assert_false(admitted(b, "stranger", &s[3]));
+	(void)nng_close(s[3]);
+	(void)nng_close(s[1]);
+	for (i = 0; rpc_connections(bed_rpc(b)) > 2 && i < 100; i++)
+		bed_pause(20);
+	assert_int_equal(rpc_connections(bed_rpc(b)), 2);
+	assert_true(admitted(b, "client", &s[1]));
+	for (i = 0; i < 3; i++)
+		(void)nng_close(s[i]);
+	bed_free(b);
+}
+
+static void
+test_revoked(void **state)
+{
+	struct bed *b = bed_open(&defaults);
+	char why[TLS_WHY_LEN];
+	struct bed_answer a;
+	nng_socket s[2];
+
+	(void)state;
+	assert_true(admitted(b, "client", &s[0]) && admitted(b, "stranger", &s[1]));
+	assert_int_equal(rpc_recheck_peers(bed_rpc(b)), 0);
+	pki_crl(bed_pki(b), "stranger", 3600);
+	assert_int_equal(tls_context_reload(bed_server(b), why), PDV_OK);
+	assert_int_equal(rpc_recheck_peers(bed_rpc(b)), 1);
+	assert_int_equal(bed_ask(s[0], &echo, WAIT, &a), 0);
+	assert_int_equal(a.code, PDV_OK);
+	assert_int_not_equal(bed_ask(s[1], &echo, 1500, &a), 0);
+	(void)nng_close(s[0]);
+	(void)nng_close(s[1]);
+	bed_free(b);
+}
+
+static void
+test_many_calls(void **state)
+{
+	static const struct bed_question questions[] = {
+		{ .method = "/test.v1.Test/Echo", .subject = "abc", .subject_len = 3 },
+		{ .method = "/test.v1.Test/Slow", .subject = "defg", .subject_len = 4 },
+		{ .method = "/test.v1.Test/Write", .subject = "hi", .subject_len = 2,
+		    .key_len = 16 },
+	};
+	struct bed *b = bed_open(&defaults);
+	struct bed_pending *p[2][30];
+	struct bed_answer a;
+	nng_socket s[2];
+	unsigned i, k, round;
+
+	(void)state;
+	assert_true(bed_dial(b, "client", &s[0]) && bed_dial(b, "client", &s[1]));
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < 60; i++)
+			p[i % 2][i / 2] = bed_begin(s[i % 2], &questions[(i + round) % 3]);
+		for (i = 0; i < 2; i++) {
+			for (k = 0; k < 30; k++) {
+				assert_int_equal(bed_fetch(p[i][k], WAIT, &a), 0);
+				assert_int_equal(a.code, PDV_OK);
+				assert_true(a.subject_right);
+			}
+		}
+	}
+	for (i = 0; rpc_in_flight(bed_rpc(b)) > 0 && i < 100; i++)
+		bed_pause(20);
+	assert_int_equal(rpc_in_flight(bed_rpc(b)), 0);
+	(void)nng_close(s[0]);
+	(void)nng_close(s[1]);
+	bed_free(b);
+}
+
+static void
+test_refused_options(void **state)
+{
+	static const char *const urls[] = { "ipc:///tmp/x", "tcp://127.0.0.1:0",
+		"abstract://x", "tls+tcp://127.0.0.1", "inproc://x" };
+	struct rpc_options o = { .url_count = 1, .methods = bed_methods,
+		.method_count = bed_method_count, .limits = RPC_LIMITS_DEFAULT };
+	struct rpc *r = NULL;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		o.urls = &urls[i];
+		assert_int_equal(rpc_start(&o, &r), STATUS_CONFIG);
+	}
+	o.url_count = 0;
+	assert_int_equal(rpc_start(&o, &r), STATUS_CONFIG);
+	o.url_count = 1;
+	o.limits.requests = RPC_CONTEXTS_MAX + 1;
+	assert_int_equal(rpc_start(&o, &r), STATUS_CONFIG);
+	assert_null(r);
+}
+
+/* An address in use: nothing is left running. */
+static void
+test_port_taken(void **state)
+{
+	struct bed *b = bed_open(&defaults);
+	struct access *access = bed_access();
+	char url[64];
+	const char *const urls[] = { "tls+tcp://127.0.0.1:0", url };
+	struct rpc_options o = { .urls = urls, .url_count = 2, .methods = bed_methods,
+		.method_count = bed_method_count, .limits = RPC_LIMITS_DEFAULT,
+		.tls = bed_server(b), .access = access };
+	struct rpc *r = NULL;
+
+	(void)state;
+	(void)snprintf(url, sizeof(url), "tls+tcp://127.0.0.1:%d", bed_port(b));
+	assert_int_equal(rpc_start(&o, &r), STATUS_CONFIG);
+	assert_null(r);
+	access_free(access);
+	bed_free(b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_stranger),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_pool_full),
+		cmocka_unit_test(test_requests_full),
+		cmocka_unit_test(test_too_many_in_flight),
+		cmocka_unit_test(test_connection_limits),
+		cmocka_unit_test(test_revoked),
+		cmocka_unit_test(test_many_calls),
+		cmocka_unit_test(test_refused_options),
+		cmocka_unit_test(test_port_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
