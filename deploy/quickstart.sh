@@ -44,7 +44,7 @@ running() {
 	pid=$(cat "$dir/pdvaultd.pid" 2>/dev/null) || return 1
 	[[ $pid =~ ^[0-9]+$ ]] || return 1
 	# A process that ended but was not waited for has an empty command line.
-	command=$(tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null) || return 1
+	command=$({ tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null) || return 1
 	[ "$command" = "$(server_command)" ] || return 1
 	echo "$pid"
 }
@@ -89,8 +89,8 @@ build() {
 		flock 9
 		cd "$root"
 		cmake --preset release >/dev/null
-		cmake --build --preset release --parallel "$(nproc)"
-	) 9>"$root/build/quickstart.lock"
+		cmake --build --preset release --parallel "$(nproc)" -- --quiet
+	) 9>"$root/build/release.lock"
 }
 
 configure() {
@@ -154,9 +154,11 @@ ready() {
 	port=$(port_of '"what":"http"')
 	[ -n "$port" ] || return 1
 	{
-		printf 'GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-		IFS= read -r line <&3
-	} 3<>"/dev/tcp/127.0.0.1/$port" 2>/dev/null || true
+		{
+			printf 'GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+			IFS= read -r line <&3
+		} 3<>"/dev/tcp/127.0.0.1/$port"
+	} 2>/dev/null || true
 	[[ $line == 'HTTP/1.'*' 200 '* ]]
 }
 
@@ -243,8 +245,8 @@ demo() {
 	run 0 "$bin/pdvault" import "$dir/accounts.csv" --map "$dir/accounts.map" --json
 	run 0 "$bin/pdvault" status
 
-	step 'find one by email, typed carelessly'
-	run 0 "$bin/pdvault" subject find --email ' Bruno.MARCHETTI@Example.com' --json
+	step 'find one by email, typed carelessly, from standard input: command lines can be seen by others'
+	run 0 "$bin/pdvault" subject find --email - --json <<<' Bruno.MARCHETTI@Example.com'
 	subject=$(grep -o 'sub_[a-z2-7]*' "$dir/out" | head -n 1)
 
 	step 'read it'
@@ -253,7 +255,7 @@ demo() {
 	step 'update it'
 	printf '{"identity": {"phones": ["+39 06 5550 777"]}, "update_mask": ["phones"]}\n' >"$dir/update.json"
 	run 0 "$bin/pdvault" subject update "$subject" --input "$dir/update.json"
-	run 0 "$bin/pdvault" subject find --phone '+39 06 5550-777'
+	run 0 "$bin/pdvault" subject find --phone - <<<'+39 06 5550-777'
 
 	step 'erase it'
 	run 0 "$bin/pdvault" subject erase "$subject" --yes --json
@@ -262,7 +264,7 @@ demo() {
 
 	step 'it is gone: reading says erased (exit status 4), finding finds nothing (3)'
 	run 4 "$bin/pdvault" subject get "$subject"
-	run 3 "$bin/pdvault" subject find --email bruno.marchetti@example.com
+	run 3 "$bin/pdvault" subject find --email - <<<'bruno.marchetti@example.com'
 	run 3 "$bin/pdvault" subject find --account 1002
 
 	step 'the others are still there'

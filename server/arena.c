@@ -190,18 +190,18 @@ arena_free(struct arena *a)
 
 #ifdef PDV_TEST_HOOKS
 void
-arena_check(const struct arena *a)
+arena_check(struct arena *a)
 {
-	const struct chunk *c;
+	struct chunk *c;
 	size_t sum = 0, i;
 
 	for (c = a->newest; c != NULL; c = c->next) {
 		sum += c->cap;
 		must(c->used <= c->cap);
-		unpoison((void *)(uintptr_t)(c->b + c->used), c->cap - c->used);
+		unpoison(c->b + c->used, c->cap - c->used);
 		for (i = c->used; i < c->cap; i++)
 			must(c->b[i] == 0);				/* 2 */
-		poison((void *)(uintptr_t)(c->b + c->used), c->cap - c->used);
+		poison(c->b + c->used, c->cap - c->used);
 		must(c->next != NULL || c->cap == ARENA_CHUNK);		/* 3 */
 	}
 	must(sum == a->total && sum <= ARENA_BUDGET);			/* 1 */

@@ -46,7 +46,7 @@ void arena_free(struct arena *a);
 void arena_test_wiped(void (*see)(const void *p, size_t len));
 /* The nth malloc from now answers NULL; 0: none. */
 void arena_test_fail(size_t nth);
-void arena_check(const struct arena *a);
+void arena_check(struct arena *a);
 #endif
 
 #endif /* SERVER_ARENA_H */

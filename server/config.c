@@ -64,6 +64,8 @@ static const struct config_key keys[] = {
 	    "Requests in flight on one connection; more are answered TOO_MANY_IN_FLIGHT."),
 	KEY("limits", "idle_timeout", TIME, idle_timeout_ms, "10m", SECOND, 24 * HOUR,
 	    "A connection without a request for so long is closed."),
+	KEY("limits", "handshake_timeout", TIME, handshake_timeout_ms, "10s", 100, 60 * SECOND,
+	    "A connection that has not shown its certificate by then is closed."),
 	KEY("limits", "default_timeout", TIME, default_timeout_ms, "5s", 10, HOUR,
 	    "Deadline of a request that brings none."),
 	KEY("limits", "max_timeout", TIME, max_timeout_ms, "60s", 10, HOUR,

@@ -49,7 +49,8 @@ struct config {
 	uint64_t secret_bytes;
 
 	uint64_t contexts, connections_max, connections_per_principal, in_flight_per_connection;
-	uint64_t idle_timeout_ms, default_timeout_ms, max_timeout_ms, send_timeout_ms;
+	uint64_t idle_timeout_ms, handshake_timeout_ms, default_timeout_ms, max_timeout_ms;
+	uint64_t send_timeout_ms;
 	uint64_t pool_threads, pool_queue;
 
 	struct config_address metrics;

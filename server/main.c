@@ -6,6 +6,7 @@
 #include "server/harden.h"
 #include "server/init.h"
 #include "server/serve.h"
+#include "server/version.h"
 
 /* Exit statuses; a storage error whose outcome is unknown is WRITER_EXIT_INDETERMINATE. */
 enum { DONE = 0, FAILED = 1, USAGE = 2, MISCONFIGURED = 3, REFUSED = 4 };
@@ -95,7 +96,7 @@ main(int argc, char **argv)
 		if (got == 'h')
 			return help();
 		if (got == 'v')
-			return puts("pdvaultd " PDV_VERSION) < 0;
+			return puts("pdvaultd " VERSION_TEXT) < 0;
 		if (got == '?')
 			return USAGE;		/* getopt_long has said what */
 		if (got == 'c')

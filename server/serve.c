@@ -13,6 +13,7 @@
 #include "server/rpc/server.h"
 #include "server/serve_internal.h"
 #include "server/store/vault.h"
+#include "server/version.h"
 
 /* Besides connections: the store, the anchor, listeners, nng's and libmicrohttpd's own. */
 #define SPARE_DESCRIPTORS 128u
@@ -53,6 +54,26 @@ start_http(struct serve *s)
 	return rc;
 }
 
+/* The table of keys has bounded them all. */
+static struct rpc_limits
+limits(const struct config *c)
+{
+	struct rpc_limits l = RPC_LIMITS_DEFAULT;
+
+	l.requests = (unsigned)c->contexts;
+	l.connections = (unsigned)c->connections_max;
+	l.connections_per_principal = (unsigned)c->connections_per_principal;
+	l.in_flight_per_connection = (unsigned)c->in_flight_per_connection;
+	l.idle_timeout_ms = (unsigned)c->idle_timeout_ms;
+	l.handshake_timeout_ms = (unsigned)c->handshake_timeout_ms;
+	l.default_timeout_ms = (unsigned)c->default_timeout_ms;
+	l.max_timeout_ms = (unsigned)c->max_timeout_ms;
+	l.send_timeout_ms = (unsigned)c->send_timeout_ms;
+	l.pool_threads = (unsigned)c->pool_threads;
+	l.pool_queue = (unsigned)c->pool_queue;
+	return l;
+}
+
 static enum status
 start_rpc(struct serve *s)
 {
@@ -62,18 +83,7 @@ start_rpc(struct serve *s)
 		.urls = c->urls.word, .url_count = c->urls.count, .tls = s->tls,
 		.access = s->access, .methods = methods_table(&count), .vault = s->vault,
 		.writer = s->writer, .epoch = vault_epoch,
-		.limits = {
-			.requests = (unsigned)c->contexts,
-			.connections = (unsigned)c->connections_max,
-			.connections_per_principal = (unsigned)c->connections_per_principal,
-			.in_flight_per_connection = (unsigned)c->in_flight_per_connection,
-			.idle_timeout_ms = (unsigned)c->idle_timeout_ms,
-			.default_timeout_ms = (unsigned)c->default_timeout_ms,
-			.max_timeout_ms = (unsigned)c->max_timeout_ms,
-			.send_timeout_ms = (unsigned)c->send_timeout_ms,
-			.pool_threads = (unsigned)c->pool_threads,
-			.pool_queue = (unsigned)c->pool_queue,
-		},
+		.limits = limits(c),
 	};
 
 	_Static_assert(sizeof(o.vault_id) == VAULT_ID_LEN, "one id");
@@ -124,10 +134,10 @@ serve_run(const struct config *c, bool force_class_d)
 {
 	struct serve *s = NULL;
 	enum status rc = STATUS_NO_MEMORY;
-	uint64_t begun = clock_monotonic_ns();
 	sigset_t set;
 	int signal;
 
+	(void)version_start_ns();
 	/* Before the first thread, nng's above all: each inherits the mask. */
 	serve_signals(&set);
 	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
@@ -136,14 +146,13 @@ serve_run(const struct config *c, bool force_class_d)
 		return rc;
 	s->config = c;
 	atomic_store(&s->state, "starting");
-	log_event(LOG_START, LOG_S(VERSION, PDV_VERSION));
+	log_event(LOG_START, LOG_S(VERSION, VERSION_TEXT));
 	if ((rc = start(s, force_class_d)) != STATUS_OK) {
 		log_event(LOG_FATAL, LOG_S(WHAT, "did not start"), LOG_STATUS(rc));
 		goto out;
 	}
 	atomic_store(&s->state, NULL);
-	log_event(LOG_READY, LOG_N(EPOCH, vault_epoch(s->vault)),
-	    LOG_N(COUNT, (clock_monotonic_ns() - begun) / 1000000u));
+	log_event(LOG_READY, LOG_N(EPOCH, vault_epoch(s->vault)));
 	(void)notify_send("READY=1\nSTATUS=serving");
 	signal = serve_loop(s);
 	atomic_store(&s->state, "draining");
@@ -152,6 +161,6 @@ serve_run(const struct config *c, bool force_class_d)
 out:
 	stop(s);
 	free(s);
-	log_event(LOG_STOP, LOG_STATUS(rc));
+	log_event(LOG_STOP);
 	return rc;
 }

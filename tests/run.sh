@@ -36,7 +36,7 @@ ls tests/forensic/test_* >/dev/null 2>&1 && presets+=(forensic)
 for preset in "${presets[@]}"; do
 	say "build: $preset ($((SECONDS - began)) s)"
 	cmake --preset "$preset" >/dev/null
-	cmake --build --preset "$preset" --parallel "$jobs"
+	cmake --build --preset "$preset" --parallel "$jobs" -- --quiet
 done
 
 skip=(--label-exclude nightly)
@@ -44,7 +44,7 @@ if [ "$nightly" = yes ]; then
 	skip=()
 	say 'clang-tidy'
 	cmake --preset fuzz >/dev/null
-	cmake --build --preset fuzz --parallel "$jobs"
+	cmake --build --preset fuzz --parallel "$jobs" -- --quiet
 	run-clang-tidy -quiet -j "$jobs" -p build/fuzz '(server|client)/.*\.c$'
 fi
 

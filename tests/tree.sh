@@ -5,8 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1 label=$2
 
-cmake --preset "$preset" >/dev/null
-cmake --build --preset "$preset" --parallel "$(nproc)"
+mkdir -p build
+(
+	# deploy/quickstart.sh builds there too.
+	flock 9
+	cmake --preset "$preset" >/dev/null
+	cmake --build --preset "$preset" --parallel "$(nproc)" -- --quiet
+) 9>"build/$preset.lock"
 if [ "$label" = binary ]; then
 	exec tests/lint --binary "build/$preset/bin/pdvaultd" "build/$preset/bin/pdvault"
 fi

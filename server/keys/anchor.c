@@ -60,7 +60,7 @@ anchor_open(const struct anchor_options *o, struct anchor **out)
 		return rc;
 	a->o = *o;
 	a->fd = -1;
-	if ((a->o.path = strdup(o->path)) == NULL ||
+	if ((a->o.path = a->path = strdup(o->path)) == NULL ||
 	    (a->out = secret_pages(ANCHOR_SLOT_LEN)) == NULL ||
 	    (a->in = secret_pages(ANCHOR_SLOT_LEN)) == NULL)
 		goto out;
@@ -83,7 +83,7 @@ anchor_close(struct anchor *a)
 		(void)close(a->fd);
 	secret_pages_free(a->out, ANCHOR_SLOT_LEN);
 	secret_pages_free(a->in, ANCHOR_SLOT_LEN);
-	free((void *)(uintptr_t)a->o.path);
+	free(a->path);
 	free(a);
 }
 

@@ -21,7 +21,7 @@
 #define ANCHOR_BLOCK 4096u
 #define ANCHOR_STRIPES 65536u			/* bytes of random stripes in a slot */
 #define ANCHOR_SLOT_LEN (ANCHOR_BLOCK + ANCHOR_STRIPES)
-#define ANCHOR_LEN (2u * ANCHOR_SLOT_LEN)
+#define ANCHOR_LEN ((size_t)2 * ANCHOR_SLOT_LEN)
 
 struct anchor;
 

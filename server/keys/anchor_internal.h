@@ -13,7 +13,8 @@
  *  2. While the anchor is open the file has one name, ANCHOR_LEN bytes and our lock.
  */
 struct anchor {
-	struct anchor_options o;	/* o.path is a copy of our own */
+	struct anchor_options o;	/* o.path is path */
+	char *path;
 	int fd;
 	bool direct;			/* O_DIRECT is in force */
 	uint8_t *out, *in;		/* ANCHOR_SLOT_LEN each, whole pages, locked */

@@ -11,8 +11,8 @@
 
 #define TAG "pdvault-key-1 "
 #define TAG_LEN (sizeof(TAG) - 1)
-#define ID_HEX (2 * PROVIDER_ID_LEN)
-#define KEK_HEX (2 * SEAL_KEY_LEN)
+#define ID_HEX ((size_t)2 * PROVIDER_ID_LEN)
+#define KEK_HEX ((size_t)2 * SEAL_KEY_LEN)
 #define OFF_KEK (TAG_LEN + ID_HEX + 1)
 #define LINE_LEN (OFF_KEK + KEK_HEX + 1)
 

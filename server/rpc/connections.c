@@ -107,6 +107,7 @@ connections_add(struct connections *t, const struct connection *from)
 	c->pipe = from->pipe;
 	c->principal = from->principal;
 	c->peer = from->peer;
+	c->remote = from->remote;
 	atomic_init(&c->holders, 1);
 	atomic_init(&c->active_ns, from->active_ns);
 	must(pthread_mutex_lock(&s->lock) == 0);

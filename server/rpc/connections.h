@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "server/rpc/lobby.h"
 #include "server/status.h"
 
 struct connections;
@@ -22,6 +23,7 @@ struct connection {
 	uint32_t pipe;			/* nng's id */
 	int principal;			/* of access.h, or ACCESS_NONE */
 	struct tls_peer *peer;		/* owned */
+	struct lobby_remote remote;
 	atomic_uint holders;
 	atomic_uint in_flight;		/* requests whose answer nng has not taken yet */
 	atomic_uint stuck;		/* those of them whose answer waits to be taken */
@@ -42,7 +44,7 @@ enum status connections_new(struct connections_limits limits, unsigned principal
 
 /*
  * connections_add(t, c):
- * Enter a connection; ${c} gives pipe, principal, peer and active_ns, and is copied. On
+ * Enter a connection; ${c} gives pipe, principal, peer, remote and active_ns, and is copied. On
  * STATUS_OK the table owns the peer. STATUS_BUSY: too many connections; STATUS_TOO_MANY: too
  * many of this principal; STATUS_NO_MEMORY. Any thread.
  */

@@ -2,6 +2,10 @@
  * Connections come and go. The peer's name is read when one is added, since later the pipe
  * may be gone; nothing is called on the socket from inside nng's callbacks.
  */
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
 #include "client/transport/tls_peer.h"
 #include "server/clock.h"
 #include "server/metrics.h"
@@ -40,6 +44,30 @@ refusal(enum status rc)
 	}
 }
 
+/* False: it has no address, and so would be taken for one that never came in (lobby.h). */
+static bool
+address(nng_pipe pipe, struct lobby_remote *out)
+{
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
+	struct sockaddr_in6 *six = (void *)&a;
+	struct sockaddr_in *four = (void *)&a;
+	nng_sockaddr from;
+
+	if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &from) != 0)
+		return false;
+	if (from.s_family == NNG_AF_INET6) {
+		a.ss_family = AF_INET6;
+		memcpy(&six->sin6_addr, from.s_in6.sa_addr, sizeof(six->sin6_addr));
+		six->sin6_port = from.s_in6.sa_port;
+	} else if (from.s_family == NNG_AF_INET) {
+		a.ss_family = AF_INET;
+		four->sin_addr.s_addr = from.s_in.sa_addr;
+		four->sin_port = from.s_in.sa_port;
+	}
+	*out = lobby_remote_of(&a);
+	return a.ss_family != AF_UNSPEC;
+}
+
 static void
 enter(struct rpc *r, nng_pipe pipe)
 {
@@ -50,7 +78,7 @@ enter(struct rpc *r, nng_pipe pipe)
 		refuse(r, pipe, ACCESS_NONE, status_text(STATUS_DRAINING));
 		return;
 	}
-	if (tls_peer_of(pipe, &c.peer) != PDV_OK) {
+	if (!address(pipe, &c.remote) || tls_peer_of(pipe, &c.peer) != PDV_OK) {
 		refuse(r, pipe, ACCESS_NONE, "no identity");
 		return;
 	}

@@ -32,6 +32,7 @@ struct rpc {
 	struct dispatch *dispatch;
 	struct connections *connections;
 	struct pool *pool;
+	struct lobby *lobby;		/* the sweeper's */
 	struct context *context;
 	unsigned context_count;
 	atomic_uint in_flight;
@@ -57,7 +58,7 @@ enum status gate_watch(struct rpc *r) MUST_USE;
 /* gate.c: close a connection that is rude, idle or revoked; ${why} is for the log. */
 void gate_close(struct rpc *r, const struct connection *c, const char *why);
 
-/* sweep.c: the thread that closes what is idle, or revoked since. */
+/* sweep.c: the thread that closes what is idle, revoked since, or never came in. After listening. */
 enum status sweep_start(struct rpc *r) MUST_USE;
 void sweep_stop(struct rpc *r);
 

@@ -44,7 +44,8 @@ check_options(const struct rpc_options *o)
 	    !in_range(l->connections, RPC_CONNECTIONS_MAX) ||
 	    !in_range(l->pool_threads, RPC_POOL_THREADS_MAX) || l->pool_queue == 0 ||
 	    l->connections_per_principal == 0 || l->in_flight_per_connection == 0 ||
-	    l->idle_timeout_ms == 0 || l->default_timeout_ms == 0 || l->max_timeout_ms == 0 ||
+	    l->idle_timeout_ms == 0 || l->handshake_timeout_ms == 0 ||
+	    l->default_timeout_ms == 0 || l->max_timeout_ms == 0 ||
 	    !in_range(l->send_timeout_ms, INT32_MAX))
 		return refuse(STATUS_CONFIG, "limits", "a limit is out of range");
 	if (o->url_count == 0 || o->url_count > RPC_URLS_MAX)
@@ -134,13 +135,14 @@ rpc_start(const struct rpc_options *o, struct rpc **out)
 		return STATUS_NO_MEMORY;
 	r->o = *o;
 	if ((rc = make_lock(r)) != STATUS_OK || (rc = open_socket(r)) != STATUS_OK ||
-	    (rc = make_rooms(r)) != STATUS_OK || (rc = sweep_start(r)) != STATUS_OK ||
-	    (rc = context_open_all(r)) != STATUS_OK)
+	    (rc = make_rooms(r)) != STATUS_OK || (rc = context_open_all(r)) != STATUS_OK)
 		goto out;
 	for (i = 0; i < o->url_count; i++) {
 		if ((rc = listen_on(r, i)) != STATUS_OK)
 			goto out;
 	}
+	if ((rc = sweep_start(r)) != STATUS_OK)
+		goto out;
 	*out = r;
 	r = NULL;
 out:

@@ -30,6 +30,7 @@ struct rpc_limits {
 	unsigned connections_per_principal;	/* strangers together count as one */
 	unsigned in_flight_per_connection;	/* more: STATUS_TOO_MANY */
 	unsigned idle_timeout_ms;
+	unsigned handshake_timeout_ms;		/* TLS and SP greeting together */
 	unsigned default_timeout_ms;		/* of a request that names none */
 	unsigned max_timeout_ms;
 	unsigned send_timeout_ms;		/* then the connection is closed */
@@ -41,6 +42,7 @@ struct rpc_limits {
 	{                                                                                  \
 		.requests = 256, .connections = 1024, .connections_per_principal = 256,    \
 		.in_flight_per_connection = 128, .idle_timeout_ms = 600000,                 \
+		.handshake_timeout_ms = 10000,                                             \
 		.default_timeout_ms = 5000, .max_timeout_ms = 60000,                       \
 		.send_timeout_ms = 1500, .pool_threads = 2, .pool_queue = 256,             \
 	}

@@ -153,6 +153,9 @@ batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal)
 		goto out;
 	if ((rc = gather(o, &rs)) != STATUS_OK)
 		goto out;
+	/* A repeated request may have had nothing left to change. */
+	if (rs.count == 0)
+		goto out;
 	qsort(rs.row, rs.count, sizeof(rs.row[0]), by_place);
 	overlay_release(o);
 	/* K3: room in the store first, then the other slot of the anchor. */

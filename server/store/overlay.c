@@ -321,8 +321,9 @@ overlay_load(struct overlay *o, enum seal_kind kind, struct node n, struct overl
 enum status
 overlay_page(struct overlay *o, struct node n, struct overlay_item **out)
 {
-	/* Above the top there is nothing: such a slot was never given out. */
-	if (n.tree == NODE_S && n.level > o->root->s_height)
+	/* Above and beside the top there is nothing: such a slot was never given out. */
+	if (n.tree == NODE_S && (n.level > o->root->s_height ||
+	    (n.level == o->root->s_height && n.index != 0)))
 		return STATUS_ABSENT;
 	return overlay_load(o, SEAL_PAGE, n, out);
 }
