@@ -85,6 +85,7 @@ create_subject(struct vault *v, struct call *c, struct writeset *ws)
 	const Pdvault__V1__CreateSubjectRequest *q = (const void *)c->request;
 	struct service_once once = { c, ws, NULL, SUBJECT_IDENTITY,
 		&pdvault__v1__create_subject_response__descriptor };
+	const Pdvault__V1__Identity *id = q->identity;
 	Pdvault__V1__CreateSubjectResponse *r;
 	struct service_lookups l;
 	struct keyring *k;
@@ -92,16 +93,18 @@ create_subject(struct vault *v, struct call *c, struct writeset *ws)
 
 	if ((rc = service_replay(&once)) != STATUS_ABSENT)
 		return rc;
-	if ((r = service_message(c, once.response)) == NULL)
+	if (id == NULL)
+		id = service_message(c, &pdvault__v1__identity__descriptor);
+	if ((r = service_message(c, once.response)) == NULL || id == NULL)
 		return STATUS_NO_MEMORY;
-	if ((rc = service_lookups(c, vault_country_code(v), q->identity, &l)) != STATUS_OK)
+	if ((rc = service_lookups(c, vault_country_code(v), id, &l)) != STATUS_OK)
 		return rc;
 	if ((rc = writeset_new_subject(ws, &k)) != STATUS_OK)
 		return rc;
 	for (unsigned i = 0; i < l.count; i++)
 		if ((rc = writeset_add_lookup(ws, &l.item[i], SUBJECT_IDENTITY, k->subject)) != STATUS_OK)
 			return rc;
-	if ((rc = put_record(c, ws, k, SUBJECT_IDENTITY, &q->identity->base)) != STATUS_OK)
+	if ((rc = put_record(c, ws, k, SUBJECT_IDENTITY, &id->base)) != STATUS_OK)
 		return rc;
 	if (q->billing != NULL &&
 	    (rc = put_record(c, ws, k, SUBJECT_BILLING, &q->billing->base)) != STATUS_OK)

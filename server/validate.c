@@ -60,7 +60,6 @@ static const struct rule rules[] = {
 	{ M(transaction), "invoice_reference", 0, 1, 128, NULL, NULL },
 	{ M(transaction), "time", 1, 1, 0, NULL, NULL },
 	{ M(field_mask), "paths", 0, 16, 64, NULL, NULL },
-	{ M(create_subject_request), "identity", 1, 1, 0, NULL, NULL },
 	{ M(get_subject_request), "subject", 1, 1, SUBJECT_ID_LEN, NULL, NULL },
 	{ M(find_subject_request), "email", 0, 1, 512, validate_form_text, "BLANK" },
 	{ M(find_subject_request), "phone", 0, 1, 512, validate_form_text, "BLANK" },

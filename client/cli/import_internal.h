@@ -1,6 +1,7 @@
 /*
- * The import's own state, shared by its files (noun_import.c reads and reports, lane.c keeps
- * the order of rows, import_subject.c and import_transaction.c talk to the vault).
+ * The import's own state, shared by its files (noun_import.c reads, import_report.c
+ * reports, lane.c keeps the order of rows, import_subject.c and import_transaction.c talk to
+ * the vault).
  *
  * I1 One thread runs all of it; answers reach it through the inbox.
  * I2 Rows of one subject (one key) form a lane, which has one call going at any time: two
@@ -82,7 +83,9 @@ struct import {
 	size_t lanes_n;
 	size_t bytes;
 	struct import_row *parked;	/* read, but all calls are in use */
-	struct failure fatal;		/* code PDV_OK: none; else nothing more begins */
+	char *reports[TALLY_WINDOW];	/* of refused rows, by number, until they are printed */
+	uint64_t told;			/* rows below this have been reported */
+	struct failure fatal;		/* code PDV_OK: none; else no row begins any more */
 };
 
 /* --- lane.c --- */
@@ -156,13 +159,22 @@ void import_transaction_found(struct import_lane *lane, bool there);
 void import_subject_answered(struct import_lane *lane, const struct pdv_result *r);
 void import_transaction_answered(struct import_lane *lane, const struct pdv_result *r);
 
-/* --- noun_import.c --- */
+/* --- import_report.c --- */
 
 /*
- * import_report(im, line, f):
- * Print why a row was refused: line, field, rule.
+ * import_report(im, number, line, f):
+ * Why a row was refused: line, field, rule. It is printed when it is its turn, so that the
+ * reports are in the order of the lines.
  */
-void import_report(struct import *im, uint64_t line, const struct failure *f);
+void import_report(struct import *im, uint64_t number, uint64_t line, const struct failure *f);
+
+/*
+ * import_tell(im, end):
+ * Print the reports of the rows below ${end}.
+ */
+void import_tell(struct import *im, uint64_t end);
+
+/* --- noun_import.c --- */
 
 /*
  * import_row_free(im, row):

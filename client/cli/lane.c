@@ -150,7 +150,7 @@ lane_refuse(struct import_lane *lane, const struct failure *f)
 		return;
 	}
 	for (i = 0; i < lane->rows_n; i++) {
-		import_report(lane->import, lane->rows[i]->line, f);
+		import_report(lane->import, lane->rows[i]->number, lane->rows[i]->line, f);
 		end_row(lane, i, TALLY_FAILED);
 	}
 	next_rows(lane);
@@ -278,9 +278,7 @@ lane_answered(struct import_lane *lane)
 
 	lane->result = NULL;
 	drop_call(lane);
-	if (lane->import->fatal.code != PDV_OK)
-		lane_free(lane);
-	else if (lane->step == IMPORT_FIND)
+	if (lane->step == IMPORT_FIND)
 		find_answered(lane, r);
 	else if (lane->import->map->kind == MAP_SUBJECTS)
 		import_subject_answered(lane, r);

@@ -58,20 +58,6 @@ catch_signals(void)
 }
 
 void
-import_report(struct import *im, uint64_t line, const struct failure *f)
-{
-	size_t i;
-
-	progress_clear(&im->progress);
-	for (i = 0; i < f->violations_n; i++)
-		(void)fprintf(stderr, "%s:%" PRIu64 ": %s: %s\n", im->name, line,
-		    f->violations[i].field, f->violations[i].rule);
-	if (f->violations_n == 0)
-		(void)fprintf(stderr, "%s:%" PRIu64 ": row: %s\n", im->name, line,
-		    f->reason[0] != '\0' ? f->reason : pdv_code_name(f->code));
-}
-
-void
 import_row_free(struct import *im, struct import_row *row)
 {
 	if (row == NULL)
@@ -87,7 +73,7 @@ refuse_row(struct import *im, const struct rows_row *row, uint64_t number)
 	struct failure f;
 
 	(void)failure_invalid(&f, row->column != NULL ? row->column : "row", row->rule);
-	import_report(im, row->line, &f);
+	import_report(im, number, row->line, &f);
 	tally_end(&im->tally, number, TALLY_FAILED);
 }
 
@@ -112,7 +98,7 @@ begin_row(struct import *im, const struct rows_row *row, uint64_t number)
 			im->fatal = f;
 			return;
 		}
-		import_report(im, row->line, &f);
+		import_report(im, number, row->line, &f);
 		tally_end(&im->tally, number, TALLY_FAILED);
 	} else if (!lane_add(im, r)) {
 		im->parked = r;
@@ -225,6 +211,7 @@ pump(struct reading *rd)
 		while (next_row(rd))
 			take_answers(im);
 		take_answers(im);
+		import_tell(im, im->tally.mark);
 		progress_show(&im->progress, rd->taken, im->tally.next,
 		    tally_count(&im->tally, TALLY_FAILED));
 		save(rd, false);
@@ -236,6 +223,7 @@ pump(struct reading *rd)
 	} while (!over);
 	import_row_free(im, im->parked);
 	im->parked = NULL;
+	import_tell(im, im->tally.next);
 	progress_clear(&im->progress);
 	save(rd, true);
 }
@@ -314,7 +302,7 @@ open_resume(const struct args *a, struct reading *rd, struct failure *f)
 	else if (rd->im.tally.mark > 0)
 		(void)fprintf(stderr, "pdvault: going on after %" PRIu64 " rows\n",
 		    rd->im.tally.mark);
-	rd->skip = rd->im.tally.mark;
+	rd->skip = rd->im.told = rd->im.tally.mark;
 	return PDV_OK;
 }
 

@@ -226,17 +226,18 @@ static enum pdv_code
 categories_of(const struct args *a, enum pdv_category list[static ARGS_REPEAT_MAX],
     struct failure *f)
 {
+	static const char *const names[] = {"identity", "credential", "billing", "content", "usage",
+	    "device", "preferences", "consent"};
 	char hint[FAILURE_FIELD_LEN];
 	struct meant n;
-	size_t i;
-	int c;
+	size_t i, c;
 
 	for (i = 0; i < a->repeated_n; i++) {
 		if (pdv_category_parse(a->repeated[i], &list[i]) == PDV_OK)
 			continue;
 		n = (struct meant)MEANT_START(a->repeated[i]);
-		for (c = PDV_CATEGORY_IDENTITY; c <= PDV_CATEGORY_CONSENT; c++)
-			meant_offer(&n, pdv_category_name((enum pdv_category)c));
+		for (c = 0; c < sizeof(names) / sizeof(names[0]); c++)
+			meant_offer(&n, names[c]);
 		return failure_usage(f, "unknown category %.64s%s", a->repeated[i],
 		    meant_hint(&n, hint, sizeof(hint)));
 	}

@@ -97,6 +97,21 @@ static const nng_tls_engine engine = {
 	.fips_mode = false,
 };
 
+/*
+ * In a program linked with libnng.a these take the place of the start and end of the
+ * engine that nng would bring, and mbedTLS stays out of it.
+ */
+int
+nng_tls_engine_init_mbed(void)
+{
+	return 0;
+}
+
+void
+nng_tls_engine_fini_mbed(void)
+{
+}
+
 static bool
 is_ours(void)
 {

@@ -27,6 +27,10 @@ extern nng_tls_engine_conn_ops engine_conn_ops;
 /* engine_conn_failed(): see engine_handshakes_failed. */
 uint64_t engine_conn_failed(void);
 
+/* nng's, by name. */
+int nng_tls_engine_init_mbed(void);
+void nng_tls_engine_fini_mbed(void);
+
 #ifdef PDV_TEST_HOOKS
 #include <stdatomic.h>
 

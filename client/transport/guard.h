@@ -16,6 +16,7 @@ enum guard {
 	GUARD_SWAP,		/* a reload reaches live listeners (tls_context.c) */
 	GUARD_FRAMING,		/* one record per message (engine.c) */
 	GUARD_OWN_RULES,	/* our own certificate is checked first (tls_context.c) */
+	GUARD_ORPHANS,		/* steps dropped by nng end with an error (orphan.c) */
 	GUARD_COUNT
 };
 

@@ -1,15 +1,16 @@
 #include "client/transport/protowire.h"
 
 #define VARINT_MAX 10		/* bytes */
+#define SHORT_MAX 5		/* of a tag or a length: protobuf-c takes no more */
 #define NUMBER_MAX ((UINT32_C(1) << 29) - 1)
 
-bool
-protowire_varint(struct protowire_reader *r, uint64_t *out)
+static bool
+varint(struct protowire_reader *r, unsigned max, uint64_t *out)
 {
 	uint64_t value = 0;
 	unsigned i;
 
-	for (i = 0; i < VARINT_MAX && r->at < r->end; i++) {
+	for (i = 0; i < max && r->at < r->end; i++) {
 		uint8_t byte = *r->at++;
 
 		if (i == VARINT_MAX - 1 && byte > 1)
@@ -21,6 +22,12 @@ protowire_varint(struct protowire_reader *r, uint64_t *out)
 		}
 	}
 	return false;
+}
+
+bool
+protowire_varint(struct protowire_reader *r, uint64_t *out)
+{
+	return varint(r, VARINT_MAX, out);
 }
 
 static bool
@@ -45,7 +52,7 @@ take_value(struct protowire_reader *r, struct protowire_field *out)
 	case PROTOWIRE_64:
 		return take(r, 8, out);
 	case PROTOWIRE_LENGTH:
-		return protowire_varint(r, &len) && take(r, len, out);
+		return varint(r, SHORT_MAX, &len) && take(r, len, out);
 	case PROTOWIRE_32:
 		return take(r, 4, out);
 	default:
@@ -60,7 +67,7 @@ protowire_next(struct protowire_reader *r, struct protowire_field *out)
 
 	if (r->at == r->end)
 		return PROTOWIRE_END;
-	if (!protowire_varint(r, &tag) || tag >> 3 == 0 || tag >> 3 > NUMBER_MAX)
+	if (!varint(r, SHORT_MAX, &tag) || tag >> 3 == 0 || tag >> 3 > NUMBER_MAX)
 		return PROTOWIRE_BROKEN;
 	*out = (struct protowire_field){ .number = (uint32_t)(tag >> 3),
 		.type = (enum protowire_type)(tag & 7) };

@@ -35,7 +35,8 @@ enum protowire_step { PROTOWIRE_END, PROTOWIRE_FIELD, PROTOWIRE_BROKEN };
  * protowire_next(r, out):
  * Take the next field of ${r}. PROTOWIRE_FIELD: it is in ${out}. PROTOWIRE_END: there is
  * none. PROTOWIRE_BROKEN: it ends early, its number is 0 or too large, its varint is
- * longer than 10 bytes or 64 bits, or it is a group; ${r} is of no further use. Pure.
+ * longer than 10 bytes or 64 bits, its tag or length than 5 bytes, or it is a group; ${r}
+ * is of no further use. Pure.
  */
 enum protowire_step protowire_next(struct protowire_reader *r, struct protowire_field *out);
 

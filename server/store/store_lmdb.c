@@ -314,7 +314,10 @@ store_count(struct store_snapshot *s, enum store_table t, uint64_t *rows)
 static enum status
 extend(struct store *st, uint64_t upto)
 {
-	int rc = posix_fallocate(st->data_fd, 0, (off_t)upto);
+	int rc;
+
+	upto = (upto + PAGE - 1) / PAGE * PAGE;
+	rc = posix_fallocate(st->data_fd, 0, (off_t)upto);
 
 	if (rc != 0) {
 		log_event(LOG_STORE_FULL, LOG_S(ERRNO, strerror(rc)), LOG_N(BYTES, upto));

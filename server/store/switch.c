@@ -150,12 +150,10 @@ enum status
 switch_prepare(struct vault *v, struct overlay *o)
 {
 	const struct root *root = overlay_root(o);
-	uint64_t start = clock_monotonic_ns();
 	enum status rc;
 
 	/* K3: e + 1 is on the medium, read back, before anything can rest on it. */
 	rc = anchor_prepare(v->anchor, root->epoch, root->commitment, &root->self);
-	metrics_time(METRIC_TIME_ANCHOR, clock_monotonic_ns() - start);
 	if (rc != STATUS_OK) {
 		metrics_add(METRIC_ANCHOR_ERRORS, 1);
 		return rc;

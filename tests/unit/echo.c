@@ -8,6 +8,7 @@
 
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/util/platform.h>
 
 #include "client/transport/engine.h"
 #include "client/transport/sp.h"
@@ -16,6 +17,8 @@
 
 #define SLOTS 64	/* contexts, and connections that are known */
 #define REPLY_MS 2000
+#define ENDED_TRIES 500
+#define ENDED_MS 20
 
 #define need(cond) \
 	((cond) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond), abort()))
@@ -31,7 +34,7 @@ struct echo {
 	nng_socket s;
 	int port;
 	atomic_bool reject, cut;
-	atomic_ulong requests;
+	atomic_ulong requests, ended;
 	struct slot slots[SLOTS];
 	pthread_mutex_t lock;	/* of the two below */
 	nng_pipe pipes[SLOTS];	/* id 0: free */
@@ -98,6 +101,7 @@ on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 		e->pipes[i].id = 0;
 		tls_peer_free(e->peers[i]);
 		e->peers[i] = NULL;
+		(void)atomic_fetch_add(&e->ended, 1);
 	}
 	need(pthread_mutex_unlock(&e->lock) == 0);
 }
@@ -206,6 +210,16 @@ unsigned long
 echo_requests(const struct echo *e)
 {
 	return atomic_load(&e->requests);
+}
+
+bool
+echo_ended(struct echo *e, unsigned long count)
+{
+	int i;
+
+	for (i = 0; i < ENDED_TRIES && atomic_load(&e->ended) < count; i++)
+		nng_msleep(ENDED_MS);
+	return atomic_load(&e->ended) == count;
 }
 
 unsigned

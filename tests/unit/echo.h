@@ -38,6 +38,12 @@ void echo_cut(struct echo *e, bool cut);
 unsigned long echo_requests(const struct echo *e);
 
 /*
+ * echo_ended(e, count):
+ * Have ${count} connections come and gone, so that nng freed them? Waits some seconds.
+ */
+bool echo_ended(struct echo *e, unsigned long count);
+
+/*
  * echo_sweep(e, c):
  * Close the connections whose peers are not valid under ${c} any more; how many stay.
  */

@@ -90,6 +90,20 @@ raw_tls_ask(SSL *ssl)
 }
 
 bool
+raw_tls_pour(SSL *ssl, unsigned char count)
+{
+	unsigned char request[12 + 256] = { 0, 0, 0, 0, 0, 0, 1, 4, 0x80 };
+	unsigned char i;
+
+	for (i = 0; i < count; i++) {
+		request[11] = i;
+		if (SSL_write(ssl, request, sizeof(request)) != sizeof(request))
+			return false;
+	}
+	return true;
+}
+
+bool
 raw_tls_ended(SSL *ssl)
 {
 	unsigned char byte[256];

@@ -28,6 +28,9 @@ bool raw_tls_greet(SSL *ssl);
  */
 bool raw_tls_ask(SSL *ssl);
 
+/* raw_tls_pour(ssl, count): after raw_tls_greet: send ${count} requests, wait for nothing. */
+bool raw_tls_pour(SSL *ssl, unsigned char count);
+
 /* raw_tls_ended(ssl): read on: has the other end closed, and not just kept silent? */
 bool raw_tls_ended(SSL *ssl);
 

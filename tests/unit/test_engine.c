@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -5,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 
 #include <cmocka.h>
 
@@ -57,7 +57,7 @@ struct caller {
 	int rv;
 };
 
-static int
+static void *
 call(void *arg)
 {
 	struct caller *c = arg;
@@ -74,7 +74,7 @@ call(void *arg)
 		(void)nng_close(s);
 	}
 	tls_context_free(context);
-	return 0;
+	return NULL;
 }
 
 /* Two at a time, and the server knows at each request who asks. */
@@ -87,14 +87,14 @@ test_two_clients(void **state)
 		{ f, "client", "spiffe://test/backend", -1 },
 		{ f, "other", "spiffe://test/other", -1 },
 	};
-	thrd_t threads[2];
+	pthread_t threads[2];
 	int i;
 
 	pki_issue(f->pki, "other", &other);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(thrd_create(&threads[i], call, &callers[i]), thrd_success);
+		assert_int_equal(pthread_create(&threads[i], NULL, call, &callers[i]), 0);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(thrd_join(threads[i], NULL), thrd_success);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	assert_int_equal(callers[0].rv, 0);
 	assert_int_equal(callers[1].rv, 0);
 	assert_int_equal(echo_requests(f->echo), 2 * REQUESTS);
@@ -143,7 +143,7 @@ test_records(void **state)
 }
 
 /* Many requests in flight on one connection. */
-static int
+static void *
 ask_some(void *arg)
 {
 	nng_socket s = { .id = *(uint32_t *)arg };
@@ -152,23 +152,24 @@ ask_some(void *arg)
 
 	for (i = 0; i < REQUESTS / 2 && rv == 0; i++)
 		rv = echo_ask(s, text, sizeof(text), "spiffe://test/backend");
-	return rv;
+	return rv == 0 ? arg : NULL;	/* NULL: failed */
 }
 
 static void
 test_in_flight(void **state)
 {
 	struct fixture *f = *state;
-	thrd_t threads[8];
+	pthread_t threads[8];
 	nng_socket s;
-	int i, rv;
+	void *done;
+	int i;
 
 	assert_int_equal(echo_dial(f->client, "127.0.0.1", echo_port(f->echo), &s), 0);
 	for (i = 0; i < 8; i++)
-		assert_int_equal(thrd_create(&threads[i], ask_some, &s.id), thrd_success);
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_some, &s.id), 0);
 	for (i = 0; i < 8; i++) {
-		assert_int_equal(thrd_join(threads[i], &rv), thrd_success);
-		assert_int_equal(rv, 0);
+		assert_int_equal(pthread_join(threads[i], &done), 0);
+		assert_non_null(done);
 	}
 	assert_int_equal(nng_close(s), 0);
 }
@@ -191,25 +192,24 @@ test_reject(void **state)
 }
 
 /* Registering again, from several threads, changes nothing. */
-static int
+static void *
 register_again(void *arg)
 {
-	(void)arg;
-	return engine_register() == PDV_OK ? 0 : 1;
+	return engine_register() == PDV_OK ? arg : NULL;
 }
 
 static void
 test_register(void **state)
 {
-	thrd_t threads[4];
-	int i, rv;
+	pthread_t threads[4];
+	void *done;
+	int i;
 
-	(void)state;
 	for (i = 0; i < 4; i++)
-		assert_int_equal(thrd_create(&threads[i], register_again, NULL), thrd_success);
+		assert_int_equal(pthread_create(&threads[i], NULL, register_again, state), 0);
 	for (i = 0; i < 4; i++) {
-		assert_int_equal(thrd_join(threads[i], &rv), thrd_success);
-		assert_int_equal(rv, 0);
+		assert_int_equal(pthread_join(threads[i], &done), 0);
+		assert_non_null(done);
 	}
 	assert_string_equal(nng_tls_engine_name(), ENGINE_NAME);
 }

@@ -85,6 +85,9 @@ static const struct {
 	{ TEXT("\x0a\x01x"), PROTOWIRE_FIELD },
 	{ TEXT("\x0a\x02x"), PROTOWIRE_BROKEN },
 	{ TEXT("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), PROTOWIRE_BROKEN },
+	{ TEXT("\x0a\x81\x80\x80\x80\x00x"), PROTOWIRE_FIELD },	/* padded, to five bytes */
+	{ TEXT("\x0a\x81\x80\x80\x80\x80\x00x"), PROTOWIRE_BROKEN },
+	{ TEXT("\x88\x80\x80\x80\x80\x00\x01"), PROTOWIRE_BROKEN },
 	{ TEXT("\x0b\x0c"), PROTOWIRE_BROKEN },			/* a group */
 	{ TEXT("\x0e\x01"), PROTOWIRE_BROKEN },			/* no such type */
 	{ TEXT("\x00\x01"), PROTOWIRE_BROKEN },			/* field 0 */

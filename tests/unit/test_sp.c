@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "client/transport/engine.h"
 #include "client/transport/sp.h"
 #include "echo.h"
 
@@ -94,6 +95,7 @@ test_inherited(void **state)
 	bool on;
 
 	(void)state;
+	assert_int_equal(engine_register(), PDV_OK);
 	assert_int_equal(nng_rep0_open(&rep), 0);
 	assert_int_equal(sp_settle(rep, SP_SERVER), PDV_OK);
 	assert_int_equal(nng_listener_create(&l, rep, "tls+tcp://127.0.0.1:0"), 0);
