@@ -8,7 +8,7 @@
 #include "client/reply.h"
 #include "client/transport/must.h"
 
-#define CONNECT_TURN 250 /* ms to wait for one server's connection when there are others */
+#define CONNECT_TURN 250 /* ms for one server to take a request when there are others */
 
 static void flight_done(void *arg);
 
@@ -16,7 +16,13 @@ enum pdv_code
 flight_init(struct flight *f, struct pdv_client *client)
 {
 	*f = (struct flight){.client = client, .state = FLIGHT_IDLE};
-	return nng_aio_alloc(&f->aio, flight_done, f) == 0 ? PDV_OK : PDV_RESOURCE_EXHAUSTED;
+	if (nng_aio_alloc(&f->aio, flight_done, f) != 0)
+		return PDV_RESOURCE_EXHAUSTED;
+	if (nng_aio_alloc(&f->nap, flight_done, f) != 0) {
+		nng_aio_free(f->aio);
+		return PDV_RESOURCE_EXHAUSTED;
+	}
+	return PDV_OK;
 }
 
 void
@@ -26,6 +32,7 @@ flight_fini(struct flight *f)
 
 	must(f->call == NULL);
 	nng_aio_free(f->aio);
+	nng_aio_free(f->nap);
 	for (i = 0; i < PDV_SERVERS_MAX; i++) {
 		if (f->open[i])
 			(void)nng_ctx_close(f->context[i]);
@@ -36,14 +43,14 @@ void
 flight_cancel(struct flight *f)
 {
 	nng_aio_cancel(f->aio);
+	nng_aio_cancel(f->nap);
 }
 
 static void
 sleep_for(struct flight *f, enum flight_state state, nng_duration ms)
 {
 	f->state = state;
-	nng_aio_set_timeout(f->aio, NNG_DURATION_INFINITE);
-	nng_sleep_aio(ms, f->aio);
+	nng_sleep_aio(ms, f->nap);
 }
 
 /* The result is final: give the call back. Only in the callback of the aio. */
@@ -83,12 +90,11 @@ send(struct flight *f)
 	struct servers *servers = client_servers(f->client);
 	struct call *c = f->call;
 	nng_duration left = call_left(c);
-	bool connected;
 	nng_msg *m;
 
 	if (left <= 0)
 		left = 1; /* it has just begun, or its pause was cut to fit */
-	f->server = servers_pick(servers, c->turn, &connected);
+	f->server = servers_pick(servers, c->turn);
 	if (!context_ready(f)) {
 		land_later(f, "no request context could be made");
 		return;
@@ -97,8 +103,8 @@ send(struct flight *f)
 		land_later(f, "the client has no memory for the message");
 		return;
 	}
-	if (!connected && servers->count > 1 && left > CONNECT_TURN)
-		left = CONNECT_TURN;
+	if (servers->count > 1 && left > CONNECT_TURN)
+		left = CONNECT_TURN; /* also a connected one may just have gone */
 	client_mark(f->client, &f->mark);
 	f->state = FLIGHT_SEND;
 	nng_aio_set_msg(f->aio, m);
@@ -168,6 +174,7 @@ not_sent(struct flight *f, int rv)
 	} else if (rv != NNG_ETIMEDOUT) {
 		lost(f);
 	} else if (call_left(c) > 0) {
+		servers_avoid(client_servers(f->client), f->server);
 		c->turn++;
 		send(f);
 	} else if (c->tries > 0) {

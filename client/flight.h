@@ -29,7 +29,8 @@ enum flight_state { FLIGHT_IDLE, FLIGHT_SEND, FLIGHT_WAIT, FLIGHT_PAUSE, FLIGHT_
 struct flight {
 	struct pdv_client *client;
 	struct call *call;
-	nng_aio *aio;
+	nng_aio *aio; /* sends and receives */
+	nng_aio *nap; /* sleeps: an aio that ever slept takes its timeouts for success */
 	enum flight_state state;
 	unsigned server;
 	nng_time since;          /* when the request went out */

@@ -1,29 +1,35 @@
 # libpdvault as it is installed: a shared library and an archive that show pdv_* only.
 set(LIBPDVAULT_PARTS pdvault transport proto)
 
-file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/empty.c "typedef int pdv_nothing;\n")
-add_library(pdvault_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/empty.c)
+add_library(pdvault_shared SHARED shared/stdio.c)
 set_target_properties(pdvault_shared PROPERTIES
 	OUTPUT_NAME pdvault
 	VERSION ${PROJECT_VERSION}
 	SOVERSION ${PROJECT_VERSION_MAJOR}
 	LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/libpdvault.map)
 target_link_libraries(pdvault_shared PRIVATE
-	-Wl,--whole-archive ${LIBPDVAULT_PARTS} -Wl,--no-whole-archive pdv_generated_flags)
+	-Wl,--whole-archive ${LIBPDVAULT_PARTS} -Wl,--no-whole-archive pdv_flags)
 target_link_options(pdvault_shared PRIVATE
-	-Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/libpdvault.map -Wl,--no-undefined)
+	-Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/libpdvault.map -Wl,--no-undefined
+	-Wl,--wrap=stdout -Wl,--wrap=stderr)
 if(PDV_SANITIZE)
 	# The sanitizers' own symbols come from the program.
 	target_link_options(pdvault_shared PRIVATE -Wl,--undefined-version -Wl,-z,undefs)
 endif()
 
-# One object, with all but pdv_* made local, so that no name can clash with a program's.
+# One object with nng inside, and all but pdv_* made local, so that no name can clash with
+# a program's and the program need not wrap anything.
+set(wraps "")
+foreach(function ${NNG_WRAPS})
+	list(APPEND wraps --wrap=${function})
+endforeach()
 set(LIBPDVAULT_OBJECT ${CMAKE_CURRENT_BINARY_DIR}/libpdvault.o)
 set(LIBPDVAULT_ARCHIVE ${CMAKE_CURRENT_BINARY_DIR}/libpdvault_installed.a)
 add_custom_command(
 	OUTPUT ${LIBPDVAULT_ARCHIVE}
-	COMMAND ${CMAKE_LINKER} -r -o ${LIBPDVAULT_OBJECT} --whole-archive
+	COMMAND ${CMAKE_LINKER} -r ${wraps} -o ${LIBPDVAULT_OBJECT} --whole-archive
 		$<TARGET_FILE:pdvault> $<TARGET_FILE:transport> $<TARGET_FILE:proto>
+		--no-whole-archive ${NNG_ARCHIVE}
 	COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=pdv_* ${LIBPDVAULT_OBJECT}
 	COMMAND ${CMAKE_COMMAND} -E rm -f ${LIBPDVAULT_ARCHIVE}
 	COMMAND ${CMAKE_AR} qc ${LIBPDVAULT_ARCHIVE} ${LIBPDVAULT_OBJECT}

@@ -191,7 +191,7 @@ prefer(struct servers *s, unsigned i)
 }
 
 unsigned
-servers_pick(struct servers *s, unsigned turn, bool *connected)
+servers_pick(struct servers *s, unsigned turn)
 {
 	unsigned i;
 
@@ -199,8 +199,7 @@ servers_pick(struct servers *s, unsigned turn, bool *connected)
 	if (s->list[s->preferred].pipe_count == 0)
 		prefer(s, next_connected(s, s->preferred));
 	i = s->preferred;
-	*connected = s->list[i].pipe_count > 0;
-	if (!*connected)
+	if (s->list[i].pipe_count == 0)
 		i = (i + turn) % s->count;
 	unlock(s);
 	return i;

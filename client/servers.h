@@ -48,12 +48,11 @@ enum pdv_code servers_open(struct servers *s, const struct pdv_client_options *o
     char why[static PDV_WHY_LEN]) __attribute__((warn_unused_result));
 
 /*
- * servers_pick(s, turn, connected):
+ * servers_pick(s, turn):
  * The server to use: the preferred one if it is connected, else another that is, which is
- * preferred from then on; if none is, the ${turn}th after the preferred one, and
- * ${connected} is false.
+ * preferred from then on; if none is, the ${turn}th after the preferred one.
  */
-unsigned servers_pick(struct servers *s, unsigned turn, bool *connected);
+unsigned servers_pick(struct servers *s, unsigned turn);
 
 /* servers_heard(s, i): server ${i} has answered. */
 void servers_heard(struct servers *s, unsigned i);

@@ -22,13 +22,13 @@ refused(const char *what)
 static bool
 standard_descriptors(void)
 {
-	int fd, got;
+	int fd;
 
 	for (fd = 0; fd <= 2; fd++) {
 		if (fcntl(fd, F_GETFD) >= 0)
 			continue;
 		/* The lowest free number is given, and all below fd are taken. */
-		if ((got = open("/dev/null", O_RDWR)) != fd)
+		if (open("/dev/null", O_RDWR) != fd)
 			return false;
 	}
 	return true;

@@ -1,6 +1,5 @@
 #include "server/notify.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -44,18 +43,13 @@ notify_reloading(void)
 	return notify_send(state);
 }
 
-/* A positive decimal number and nothing else; 0 otherwise. */
+/* A decimal number and nothing else, UINT64_MAX if it is larger; 0 otherwise. */
 static uint64_t
 number(const char *text)
 {
-	char *end = NULL;
-	uint64_t n;
-
 	if (text == NULL || strspn(text, "0123456789") != strlen(text) || text[0] == '\0')
 		return 0;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	return errno == 0 ? n : 0;
+	return strtoull(text, NULL, 10);
 }
 
 uint64_t

@@ -33,7 +33,10 @@ wanted(const Pdvault__V1__EraseSubjectRequest *q)
 	return mask != 0 ? mask : ALL_CATEGORIES;
 }
 
-/* The look-ups die with the identity. One that cannot be opened keeps its entries, not its shred. */
+/*
+ * The look-ups die with the identity. One that cannot be opened, or whose bucket cannot, keeps its
+ * entries, and is shredded all the same.
+ */
 static enum status
 remove_lookups(struct call *c, struct writeset *ws, const struct keyring *k)
 {
@@ -53,9 +56,11 @@ remove_lookups(struct call *c, struct writeset *ws, const struct keyring *k)
 		return rc;
 	if (rc != STATUS_OK)
 		return STATUS_OK;
-	for (unsigned i = 0; i < l.count; i++)
-		if ((rc = writeset_remove_lookup(ws, &l.item[i], q->subject.data)) != STATUS_OK)
+	for (unsigned i = 0; i < l.count; i++) {
+		rc = writeset_remove_lookup(ws, &l.item[i], q->subject.data);
+		if (rc != STATUS_OK && rc != STATUS_FORGED && rc != STATUS_CORRUPT)
 			return rc;
+	}
 	return STATUS_OK;
 }
 
@@ -101,6 +106,43 @@ answer_first(struct call *c, struct writeset *ws)
 	return answer(c, &e);
 }
 
+/*
+ * The key of a shredded category can keep no fingerprint; the row of the erasure says whose it was
+ * and of what.
+ */
+static enum status
+check_replayed(struct call *c, struct writeset *ws)
+{
+	const Pdvault__V1__EraseSubjectRequest *q = (const void *)c->request;
+	const Pdvault__V1__EraseSubjectResponse *r = (const void *)c->response;
+	struct erasure e;
+	struct bytes row;
+	enum status rc;
+
+	rc = writeset_get(ws, STORE_ERASURES, bytes_of(r->erasure.data, r->erasure.len), &row);
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	if ((rc = erasure_decode(row, &e)) != STATUS_OK)
+		return rc;
+	if (memcmp(e.subject, q->subject.data, SUBJECT_ID_LEN) != 0 ||
+	    (e.categories & ~wanted(q)) != 0)
+		return STATUS_KEY_REUSED;
+	return STATUS_OK;
+}
+
+/* What the request asks for, done to a subject that is there. */
+static enum status
+erase(struct call *c, struct writeset *ws, const struct keyring *k, struct erasure *e)
+{
+	enum status rc;
+
+	if ((e->categories & (1u << (SUBJECT_IDENTITY - 1))) != 0 &&
+	    subject_category(k, SUBJECT_IDENTITY) == STATUS_OK &&
+	    (rc = remove_lookups(c, ws, k)) != STATUS_OK)
+		return rc;
+	return erasure_apply(ws, e);
+}
+
 static enum status
 erase_subject(struct vault *v, struct call *c, struct writeset *ws)
 {
@@ -112,18 +154,19 @@ erase_subject(struct vault *v, struct call *c, struct writeset *ws)
 	enum status rc;
 
 	(void)v;
-	if ((rc = service_replay(&once)) != STATUS_ABSENT)
+	if ((rc = service_replay(&once)) == STATUS_OK)
+		return check_replayed(c, ws);
+	if (rc != STATUS_ABSENT)
 		return rc;
 	memcpy(e.subject, q->subject.data, SUBJECT_ID_LEN);
-	if ((rc = writeset_subject(ws, q->subject.data, &k)) == STATUS_ERASED)
+	rc = writeset_subject(ws, q->subject.data, &k);
+	if (rc == STATUS_ERASED)
 		return answer_first(c, ws);
+	if ((rc == STATUS_FORGED || rc == STATUS_CORRUPT) && e.categories == ALL_CATEGORIES)
+		rc = erasure_apply_damaged(ws, &e);
+	else if (rc == STATUS_OK)
+		rc = erase(c, ws, k, &e);
 	if (rc != STATUS_OK)
-		return rc;
-	if ((e.categories & (1u << (SUBJECT_IDENTITY - 1))) != 0 &&
-	    subject_category(k, SUBJECT_IDENTITY) == STATUS_OK &&
-	    (rc = remove_lookups(c, ws, k)) != STATUS_OK)
-		return rc;
-	if ((rc = erasure_apply(ws, &e)) != STATUS_OK)
 		return rc;
 	if ((rc = answer(c, &e)) != STATUS_OK)
 		return rc;

@@ -171,14 +171,26 @@ service_lookup_in(const struct service_lookups *s, const struct lookup *l)
 	return NULL;
 }
 
+/* The fields of an identity that look-ups are made of. */
+struct lookup_field {
+	enum lookup_kind kind;
+	const char *name, *rule;
+	size_t count;
+	char **text;
+};
+
 static enum status
-add_lookups(uint16_t country, enum lookup_kind kind, size_t count, char **text,
+add_lookups(struct call *c, uint16_t country, const struct lookup_field *f,
     struct service_lookups *out)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < f->count; i++) {
 		struct lookup *l = &out->item[out->count];
-		enum status rc = lookup_normalise(kind, bytes_of(text[i], strlen(text[i])), country, l);
+		enum status rc = lookup_normalise(f->kind, bytes_of(f->text[i], strlen(f->text[i])),
+		    country, l);
 
+		/* validate.c cannot see all of it: a phone may be too long with its country code only. */
+		if (rc == STATUS_INVALID)
+			return call_violates(c, f->rule, "identity.%s[%zu]", f->name, i);
 		if (rc != STATUS_OK)
 			return rc;
 		if (service_lookup_in(out, l) == NULL)
@@ -191,14 +203,18 @@ enum status
 service_lookups(struct call *c, uint16_t country, const Pdvault__V1__Identity *id,
     struct service_lookups *out)
 {
+	const struct lookup_field fields[] = {
+		{ LOOKUP_EMAIL, "emails", "NOT_AN_EMAIL", id->n_emails, id->emails },
+		{ LOOKUP_PHONE, "phones", "NOT_A_PHONE", id->n_phones, id->phones },
+		{ LOOKUP_ACCOUNT, "account_ids", "BLANK", id->n_account_ids, id->account_ids },
+	};
 	size_t most = id->n_emails + id->n_phones + id->n_account_ids;
-	enum status rc;
+	enum status rc = STATUS_OK;
 
 	out->count = 0;
 	if ((out->item = arena_alloc(c->arena, (most + 1) * sizeof(*out->item))) == NULL)
 		return STATUS_NO_MEMORY;
-	if ((rc = add_lookups(country, LOOKUP_EMAIL, id->n_emails, id->emails, out)) != STATUS_OK ||
-	    (rc = add_lookups(country, LOOKUP_PHONE, id->n_phones, id->phones, out)) != STATUS_OK)
-		return rc;
-	return add_lookups(country, LOOKUP_ACCOUNT, id->n_account_ids, id->account_ids, out);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && rc == STATUS_OK; i++)
+		rc = add_lookups(c, country, &fields[i], out);
+	return rc;
 }

@@ -14,7 +14,7 @@ show(char *text)
 			*text = '?';
 }
 
-static void
+static void __attribute__((format(printf, 4, 0)))
 fill(struct failure *f, enum pdv_code code, const char *reason, const char *format, va_list ap)
 {
 	memset(f, 0, sizeof(*f));

@@ -22,8 +22,10 @@ static enum pdv_code
 message(struct import_lane *lane, const struct schema *s, const json_t *part, const void **out,
     struct failure *f)
 {
+	struct json_in in = {s, s->name, &lane->keep};
+
 	*out = NULL;
-	return part == NULL ? PDV_OK : json_in_message(s, part, s->name, &lane->keep, out, f);
+	return part == NULL ? PDV_OK : json_in_message(&in, part, out, f);
 }
 
 static void
@@ -195,11 +197,15 @@ billing_read(struct import_lane *lane, const struct pdv_result *r)
 	next_update(lane, IMPORT_GET_BILLING);
 }
 
-/* Somebody else may have created it since it was looked up: look again, once. */
 static void
-create_failed(struct import_lane *lane, const struct failure *f)
+call_failed(struct import_lane *lane, const struct failure *f)
 {
-	if (f->code == PDV_ALREADY_EXISTS && lane->tries == 0)
+	/* Somebody else may have created it since it was looked up: look again, once. */
+	bool race = lane->step == IMPORT_CREATE && f->code == PDV_ALREADY_EXISTS &&
+	    lane->tries == 0;
+
+	/* Not found any more: erased since it was looked up. */
+	if (race || f->code == PDV_NOT_FOUND)
 		lane_retry(lane, f);
 	else
 		lane_failed(lane, f);
@@ -208,19 +214,13 @@ create_failed(struct import_lane *lane, const struct failure *f)
 void
 import_subject_answered(struct import_lane *lane, const struct pdv_result *r)
 {
+	bool reads = lane->step == IMPORT_GET_IDENTITY || lane->step == IMPORT_GET_BILLING;
 	struct failure f;
 	enum pdv_code rc = session_failed(r, &f);
 
-	if (rc != PDV_OK && lane->step == IMPORT_CREATE) {
-		create_failed(lane, &f);
-		return;
-	}
-	if (rc == PDV_NOT_FOUND) {	/* erased meanwhile: begin again */
-		lane_retry(lane, &f);
-		return;
-	}
-	if (rc != PDV_OK) {
-		lane_failed(lane, &f);
+	/* What has no record yet is read as empty: the accessors answer NULL. */
+	if (rc != PDV_OK && !(reads && rc == PDV_NOT_FOUND && session_no_record(&f))) {
+		call_failed(lane, &f);
 		return;
 	}
 	switch (lane->step) {

@@ -12,6 +12,7 @@ append(struct import_lane *lane)
 {
 	struct pdv_transaction_append request = {.subject = lane->subject, .count = lane->rows_n};
 	const struct session *s = &lane->import->session;
+	struct json_in in = {&schema_transaction, "transaction", &lane->keep};
 	struct pdv_transaction *list;
 	const void *one;
 	struct failure f;
@@ -24,9 +25,8 @@ append(struct import_lane *lane)
 		return;
 	}
 	for (i = 0; i < lane->rows_n; i++) {
-		if (json_in_message(&schema_transaction,
-		    json_object_get(lane->rows[i]->data.doc, "transaction"), "transaction",
-		    &lane->keep, &one, &f) != PDV_OK) {
+		if (json_in_message(&in, json_object_get(lane->rows[i]->data.doc, "transaction"), &one,
+		    &f) != PDV_OK) {
 			lane_failed(lane, &f);
 			return;
 		}

@@ -53,11 +53,12 @@ first_time(struct reading *r, const char *section, const char *key)
 static bool
 hand_over(struct reading *r, const char *section, const char *key, const char *value)
 {
+	struct inifile_entry e = {section, key, value, r->line};
 	char complaint[INIFILE_COMPLAINT_LEN] = "refused";
 
 	if (!first_time(r, section, key))
 		return false;
-	if (r->handler(r->arg, section, key, value, r->line, complaint))
+	if (r->handler(r->arg, &e, complaint))
 		return true;
 	return refuse(r, complaint);
 }

@@ -18,13 +18,20 @@ enum {
 	INIFILE_COMPLAINT_LEN = 400
 };
 
+/* A section as it begins, or a key in it. It stays until the handler returns. */
+struct inifile_entry {
+	const char *section;		/* "" before the first */
+	const char *key;		/* NULL: the section begins */
+	const char *value;		/* without the blanks around it */
+	unsigned line;
+};
+
 /*
- * A handler gets each section as it begins (key and value NULL; none for the part
- * before the first) and then each key with its value, blanks around it removed, as it
- * comes. False: refused, and why is in ${complaint}, without the value.
+ * A handler gets each entry as it comes. False: refused, and why is in ${complaint},
+ * without the value.
  */
-typedef bool (*inifile_handler)(void *arg, const char *section, const char *key,
-    const char *value, unsigned line, char complaint[static INIFILE_COMPLAINT_LEN]);
+typedef bool (*inifile_handler)(void *arg, const struct inifile_entry *e,
+    char complaint[static INIFILE_COMPLAINT_LEN]);
 
 /*
  * inifile_read(in, name, handler, arg, f):

@@ -189,10 +189,12 @@ read_texts(struct reader *r, const json_t *value, const char *path,
 }
 
 static void
-read_messages(struct reader *r, const struct schema *s, const json_t *value, const char *path,
-    const void **out, size_t *count)
+read_messages(struct reader *r, const struct schema_field *field, const json_t *value,
+    const char *path, unsigned char *out)
 {
-	unsigned char *list = room(r, json_array_size(value), s->size);
+	const struct schema *s = field->message;
+	size_t count = json_array_size(value);
+	unsigned char *list = room(r, count, s->size);
 	char at[PATH_LEN];
 	json_t *item;
 	size_t i;
@@ -203,8 +205,8 @@ read_messages(struct reader *r, const struct schema *s, const json_t *value, con
 		path_print(at, "%s[%zu]", path, i);
 		read_message(r, s, item, at, list + i * s->size);
 	}
-	*out = list;
-	*count = json_array_size(value);
+	memcpy(out + field->offset, &list, sizeof(list));
+	memcpy(out + field->count_offset, &count, sizeof(count));
 }
 
 static void
@@ -221,7 +223,7 @@ read_list(struct reader *r, const struct schema_field *field, const json_t *valu
 	else if (json_array_size(value) == 0)
 		*count = 0;
 	else if (field->kind == SCHEMA_MESSAGE)
-		read_messages(r, field->message, value, path, at, count);
+		read_messages(r, field, value, path, out);
 	else
 		read_texts(r, value, path, at, count);
 }
@@ -291,16 +293,16 @@ read_message(struct reader *r, const struct schema *s, const json_t *value, cons
 }
 
 enum pdv_code
-json_in_message(const struct schema *s, const json_t *value, const char *path, struct keep *k,
-    const void **out, struct failure *f)
+json_in_message(const struct json_in *in, const json_t *value, const void **out,
+    struct failure *f)
 {
-	struct reader r = {.keep = k, .f = f};
+	struct reader r = {.keep = in->keep, .f = f};
 	void *message;
 
 	(void)failure_set(f, PDV_INVALID_ARGUMENT, "INVALID_FIELD", "the input was refused");
-	if ((message = room(&r, 1, s->size)) == NULL)
+	if ((message = room(&r, 1, in->schema->size)) == NULL)
 		return f->code;
-	read_message(&r, s, value, path, message);
+	read_message(&r, in->schema, value, in->path, message);
 	if (r.failed)
 		return f->code;
 	memset(f, 0, sizeof(*f));

@@ -18,14 +18,21 @@
  */
 enum pdv_code json_in_parse(const char *text, size_t len, json_t **out, struct failure *f);
 
+/* What is read, and where it is kept. */
+struct json_in {
+	const struct schema *schema;
+	const char *path;		/* how violations call it: "identity" */
+	struct keep *keep;
+};
+
 /*
- * json_in_message(s, value, path, k, out, f):
- * Read ${value} as a message ${s}; ${path} is how violations call it ("identity"). On
- * PDV_OK ${out} is a struct of s->size bytes; it and its lists live in ${k}, its texts in
- * ${value}. Absent and null are the same. INVALID_ARGUMENT with all violations otherwise.
+ * json_in_message(in, value, out, f):
+ * Read ${value} as a message. On PDV_OK ${out} is a struct of in->schema->size bytes; it
+ * and its lists live in in->keep, its texts in ${value}. Absent and null are the same.
+ * INVALID_ARGUMENT with all violations otherwise.
  */
-enum pdv_code json_in_message(const struct schema *s, const json_t *value, const char *path,
-    struct keep *k, const void **out, struct failure *f);
+enum pdv_code json_in_message(const struct json_in *in, const json_t *value, const void **out,
+    struct failure *f);
 
 /*
  * json_in_only(value, path, names, f):

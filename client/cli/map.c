@@ -295,15 +295,15 @@ section_of(const char *name, enum section *out, char *complaint)
 }
 
 static bool
-on_entry(void *arg, const char *section, const char *key, const char *value, unsigned line,
+on_entry(void *arg, const struct inifile_entry *read,
     char complaint[static INIFILE_COMPLAINT_LEN])
 {
 	struct loader *l = arg;
-	struct entry e = {.line = line}, *more;
+	struct entry e = {.line = read->line}, *more;
 
-	if (!section_of(section, &e.section, complaint))
+	if (!section_of(read->section, &e.section, complaint))
 		return false;
-	if (key == NULL)
+	if (read->key == NULL)
 		return true;
 	if (l->entries_n == l->entries_room) {
 		l->entries_room = 2 * l->entries_room + 32;
@@ -312,7 +312,7 @@ on_entry(void *arg, const char *section, const char *key, const char *value, uns
 			return false;
 		l->entries = more;
 	}
-	if ((e.key = strdup(key)) == NULL || (e.value = strdup(value)) == NULL) {
+	if ((e.key = strdup(read->key)) == NULL || (e.value = strdup(read->value)) == NULL) {
 		free(e.key);
 		return false;
 	}

@@ -49,7 +49,7 @@ holds(const struct pdv_subject_status *status, enum pdv_category category)
 	return false;
 }
 
-/* Add what a category holds, with its etag beside it. */
+/* Add what a category holds, if anything, with its etag beside it. */
 static enum pdv_code
 add_identity(struct session *s, const struct pdv_subject_id *id, json_t *doc, struct failure *f)
 {
@@ -63,7 +63,7 @@ add_identity(struct session *s, const struct pdv_subject_id *id, json_t *doc, st
 		(void)json_object_set_new(doc, "identity_etag", json_string(pdv_result_etag(r)));
 	}
 	pdv_result_free(r);
-	return rc;
+	return rc != PDV_OK && session_no_record(f) ? PDV_OK : rc;
 }
 
 static enum pdv_code
@@ -84,15 +84,7 @@ add_billing(struct session *s, const struct pdv_subject_id *id, json_t *doc, str
 		json_decref(billing);
 	}
 	pdv_result_free(r);
-	return rc;
-}
-
-/* The category may have been erased since the status was asked for: then it is absent. */
-static enum pdv_code
-unless_erased(enum pdv_code rc, const struct failure *f)
-{
-	return rc == PDV_FAILED_PRECONDITION && strcmp(f->reason, "CATEGORY_ERASED") == 0
-	    ? PDV_OK : rc;
+	return rc != PDV_OK && session_no_record(f) ? PDV_OK : rc;
 }
 
 static enum pdv_code
@@ -107,9 +99,9 @@ show_subject(struct session *s, const struct pdv_subject_status *status, json_t 
 	(void)json_object_set_new(doc, "subject", json_out_subject(&status->subject));
 	(void)json_object_set_new(doc, "state", json_string(pdv_state_name(status->state)));
 	if (holds(status, PDV_CATEGORY_IDENTITY))
-		rc = unless_erased(add_identity(s, &status->subject, doc, f), f);
+		rc = add_identity(s, &status->subject, doc, f);
 	if (rc == PDV_OK && holds(status, PDV_CATEGORY_BILLING))
-		rc = unless_erased(add_billing(s, &status->subject, doc, f), f);
+		rc = add_billing(s, &status->subject, doc, f);
 	return rc;
 }
 
@@ -205,7 +197,7 @@ noun_subject_update(const struct args *a, struct failure *f)
 	return update_run(a, subject_input_update, f);
 }
 
-static const char *const warning = "The keys are destroyed, and nobody can bring the data back.\n"
+static const char *const warning = "This destroys keys: what they sealed cannot be opened afterwards.\n"
     "Type yes to erase: ";
 
 /* Asked of a person only: a script that calls this has decided. */

@@ -39,6 +39,7 @@ read_list(const json_t *list, struct keep *k, struct pdv_transaction **out, stru
 	struct pdv_transaction *all;
 	const void *one;
 	char path[64];
+	struct json_in in = {&schema_transaction, path, k};
 	json_t *item;
 	size_t i;
 
@@ -46,7 +47,7 @@ read_list(const json_t *list, struct keep *k, struct pdv_transaction **out, stru
 		return failure_memory(f);
 	json_array_foreach(list, i, item) {
 		(void)snprintf(path, sizeof(path), "transactions[%zu]", i);
-		if (json_in_message(&schema_transaction, item, path, k, &one, f) != PDV_OK)
+		if (json_in_message(&in, item, &one, f) != PDV_OK)
 			return f->code;
 		memcpy(&all[i], one, sizeof(all[i]));
 	}
@@ -71,17 +72,17 @@ send_chunk(struct session *s, const struct pdv_transaction_append *request,
 }
 
 static enum pdv_code
-send_all(struct session *s, const struct pdv_subject_id *id, const struct pdv_transaction *list,
-    size_t n, struct pdv_append_outcome *sum, struct failure *f)
+send_all(struct session *s, const struct pdv_transaction_append *all,
+    struct pdv_append_outcome *sum, struct failure *f)
 {
-	struct pdv_transaction_append request = {.subject = *id};
-	size_t i;
+	struct pdv_transaction_append request = {.subject = all->subject};
+	size_t i, n = all->count;
 
 	if (n > PDV_APPEND_MAX && s->options.idempotency_key != NULL)
 		return failure_usage(f, "--idempotency-key: at most %d transactions, one call",
 		    PDV_APPEND_MAX);
 	for (i = 0; i < n; i += request.count) {
-		request.transactions = list + i;
+		request.transactions = all->transactions + i;
 		request.count = n - i < PDV_APPEND_MAX ? n - i : PDV_APPEND_MAX;
 		if (send_chunk(s, &request, sum, f) != PDV_OK)
 			return f->code;
@@ -94,20 +95,23 @@ noun_transaction_append(const struct args *a, struct failure *f)
 {
 	struct pdv_append_outcome sum = {0, 0};
 	json_t *doc = NULL, *single = NULL, *list = NULL;
-	struct pdv_transaction *all = NULL;
+	struct pdv_transaction *transactions = NULL;
+	struct pdv_transaction_append all;
 	struct session s = {.client = NULL};
 	struct keep k = {NULL};
-	struct pdv_subject_id id;
 	enum pdv_code rc;
 
 	if (a->values[FLAG_INPUT] == NULL)
 		return failure_usage(f, "--input is missing");
-	if ((rc = session_subject(a->operand, &id, f)) != PDV_OK ||
+	if ((rc = session_subject(a->operand, &all.subject, f)) != PDV_OK ||
 	    (rc = input_json(a->values[FLAG_INPUT], &doc, f)) != PDV_OK ||
 	    (rc = list_of(doc, &single, &list, f)) != PDV_OK ||
-	    (rc = read_list(list, &k, &all, f)) != PDV_OK ||
-	    (rc = session_open(&s, a, 0, f)) != PDV_OK ||
-	    (rc = send_all(&s, &id, all, json_array_size(list), &sum, f)) != PDV_OK)
+	    (rc = read_list(list, &k, &transactions, f)) != PDV_OK ||
+	    (rc = session_open(&s, a, 0, f)) != PDV_OK)
+		goto out;
+	all.transactions = transactions;
+	all.count = json_array_size(list);
+	if ((rc = send_all(&s, &all, &sum, f)) != PDV_OK)
 		goto out;
 	rc = json_out_print(json_pack("{s:I, s:I}", "appended", (json_int_t)sum.appended,
 	    "unchanged", (json_int_t)sum.unchanged), a->values[FLAG_JSON] != NULL,

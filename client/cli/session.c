@@ -78,6 +78,13 @@ session_failed(const struct pdv_result *r, struct failure *f)
 	return code;
 }
 
+bool
+session_no_record(const struct failure *f)
+{
+	return (f->code == PDV_NOT_FOUND && strcmp(f->reason, "RECORD_NOT_FOUND") == 0) ||
+	    (f->code == PDV_FAILED_PRECONDITION && strcmp(f->reason, "CATEGORY_ERASED") == 0);
+}
+
 enum pdv_code
 session_subject(const char *text, struct pdv_subject_id *out, struct failure *f)
 {

@@ -37,6 +37,13 @@ void session_close(struct session *s);
 enum pdv_code session_failed(const struct pdv_result *r, struct failure *f);
 
 /*
+ * session_no_record(f):
+ * The call failed because the subject has no data of that category: none yet (a category can
+ * be in use before it has any), or none any more.
+ */
+bool session_no_record(const struct failure *f);
+
+/*
  * session_subject(text, out, f), session_erasure(text, out, f):
  * Read an id; INVALID_ARGUMENT, reason MALFORMED_ID.
  */

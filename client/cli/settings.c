@@ -34,35 +34,34 @@ struct file {
 };
 
 static bool
-on_entry(void *arg, const char *section, const char *key, const char *value, unsigned line,
+on_entry(void *arg, const struct inifile_entry *e,
     char complaint[static INIFILE_COMPLAINT_LEN])
 {
 	struct file *file = arg;
-	struct meant n = MEANT_START(key);
+	struct meant n = MEANT_START(e->key);
 	char hint[FAILURE_FIELD_LEN], path[2 * PATH_LEN];
 	bool relative;
 	size_t i;
 
-	(void)line;
-	if (section[0] != '\0' && strcmp(section, "client") != 0) {
+	if (e->section[0] != '\0' && strcmp(e->section, "client") != 0) {
 		(void)snprintf(complaint, INIFILE_COMPLAINT_LEN,
-		    "unknown section \"%s\"; did you mean client?", section);
+		    "unknown section \"%s\"; did you mean client?", e->section);
 		return false;
 	}
-	for (i = 0; key != NULL && i < SETTINGS_COUNT; i++) {
+	for (i = 0; e->key != NULL && i < SETTINGS_COUNT; i++) {
 		meant_offer(&n, keys[i].name);
-		if (strcmp(keys[i].name, key) != 0)
+		if (strcmp(keys[i].name, e->key) != 0)
 			continue;
 		if (file->settings->values[i] != NULL)
 			return true;	/* a flag or variable came first */
-		relative = keys[i].path && value[0] != '/';
+		relative = keys[i].path && e->value[0] != '/';
 		(void)snprintf(path, sizeof(path), "%s%s%s", relative ? file->folder : "",
-		    relative ? "/" : "", value);
+		    relative ? "/" : "", e->value);
 		return (file->settings->values[i] = strdup(path)) != NULL;
 	}
-	if (key == NULL)
+	if (e->key == NULL)
 		return true;
-	(void)snprintf(complaint, INIFILE_COMPLAINT_LEN, "unknown key \"%.80s\"%s", key,
+	(void)snprintf(complaint, INIFILE_COMPLAINT_LEN, "unknown key \"%.80s\"%s", e->key,
 	    meant_hint(&n, hint, sizeof(hint)));
 	return false;
 }

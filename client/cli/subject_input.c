@@ -22,17 +22,17 @@ read_messages(struct subject_input *in, struct failure *f)
 {
 	json_t *identity = json_object_get(in->doc, "identity");
 	json_t *billing = json_object_get(in->doc, "billing");
+	struct json_in i = {&schema_identity, "identity", &in->keep};
+	struct json_in b = {&schema_billing, "billing", &in->keep};
 	const void *message = NULL;
 
 	if (identity != NULL && !json_is_null(identity)) {
-		if (json_in_message(&schema_identity, identity, "identity", &in->keep, &message, f) !=
-		    PDV_OK)
+		if (json_in_message(&i, identity, &message, f) != PDV_OK)
 			return f->code;
 		in->identity = message;
 	}
 	if (billing != NULL && !json_is_null(billing)) {
-		if (json_in_message(&schema_billing, billing, "billing", &in->keep, &message, f) !=
-		    PDV_OK)
+		if (json_in_message(&b, billing, &message, f) != PDV_OK)
 			return f->code;
 		in->billing = message;
 	}

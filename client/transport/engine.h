@@ -24,8 +24,8 @@
  * the program's handlers run in the program's own threads; the caller's mask is put
  * back. No fork after this call, other than one followed by exec.
  *
- * PDV_OK: the engine is in place. PDV_FAILED_PRECONDITION: the nng that was loaded is
- * not 1.5.x, or it does not take the engine; use no tls+tcp:// then.
+ * PDV_OK: the engine is in place. PDV_FAILED_PRECONDITION: nng is not 1.5.x, was
+ * not linked as orphan.h demands, or does not take the engine; use no tls+tcp:// then.
  */
 enum pdv_code engine_register(void) __attribute__((warn_unused_result));
 

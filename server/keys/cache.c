@@ -131,7 +131,7 @@ victim(struct set *s, struct node n)
 		if (e->node.level > n.level)
 			continue;
 		if (best == NULL || e->node.level < best->node.level ||
-		    (e->node.level == best->node.level && e->used - s->clock < best->used - s->clock))
+		    (e->node.level == best->node.level && s->clock - e->used > s->clock - best->used))
 			best = e;
 	}
 	return best;

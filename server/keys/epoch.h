@@ -4,7 +4,7 @@
  * Invariants (epoch_check):
  *  1. settled <= current; they differ only while K6 runs, or for good when K5 failed.
  *  2. A pin is 0 (none) or between current - 1 and current, so a snapshot taken under pin p
- *     is of epoch p or p + 1.
+ *     is of epoch p or p + 1. (Inside epoch_pin() it may be older for a moment.)
  *  3. The root of epoch e rests at place e mod 2 until no pin is at or below e.
  */
 #ifndef SERVER_KEYS_EPOCH_H
@@ -54,6 +54,7 @@ bool epoch_advance(struct epochs *e, uint64_t limit_ns) MUST_USE;
  */
 void epoch_settle(struct epochs *e, bool erased);
 
+/* No thread is inside epoch_pin(). */
 void epoch_check(struct epochs *e);
 
 #endif /* SERVER_KEYS_EPOCH_H */

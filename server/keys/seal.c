@@ -7,6 +7,7 @@
 _Static_assert(SEAL_NONCE_LEN == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
 _Static_assert(SEAL_TAG_LEN == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
 _Static_assert(SEAL_KEY_LEN == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key");
+_Static_assert(SEAL_COM_LEN == 32 && SEAL_KEY_LEN == 32, "crypto_verify_32");
 _Static_assert(SEAL_KEY_LEN + SEAL_COM_LEN == crypto_generichash_BYTES_MAX, "ek and com");
 
 #define OFF_NONCE 1u
@@ -76,6 +77,12 @@ seal_key_is_zero(const struct key *k)
 	return sodium_is_zero(k->b, SEAL_KEY_LEN);
 }
 
+int
+seal_key_equal(const struct key *a, const struct key *b)
+{
+	return crypto_verify_32(a->b, b->b) == 0;
+}
+
 void
 seal_key_wipe(struct key *k)
 {
@@ -115,7 +122,7 @@ seal_open(const struct key *k, const struct seal_context *ctx, struct bytes box,
 		return STATUS_FORGED;
 	padded = box.len - SEAL_OVERHEAD;
 	split_key(k, box.p + OFF_NONCE, ctx, &s);
-	if (sodium_memcmp(s.com, box.p + OFF_COM, SEAL_COM_LEN) != 0)
+	if (crypto_verify_32(s.com, box.p + OFF_COM) != 0)
 		goto out;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, box.p + OFF_CIPHER,
 	    padded + SEAL_TAG_LEN, NULL, 0, box.p + OFF_NONCE, s.ek) != 0)

@@ -70,6 +70,9 @@ void seal_key_new(struct key *out, enum seal_purpose purpose);
 int seal_key_is_zero(const struct key *k);
 void seal_key_wipe(struct key *k);
 
+/* Constant time. */
+int seal_key_equal(const struct key *a, const struct key *b);
+
 /*
  * seal_box(k, ctx, plain, padded, out):
  * Seal ${plain}, padded to ${padded} bytes (> plain.len), into out[SEAL_BOX_LEN(padded)],

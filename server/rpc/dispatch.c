@@ -8,6 +8,8 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
+_Static_assert(PROTOSCAN_PATH <= CALL_FIELD_MAX, "a path becomes a violation's field");
+
 /* 1. by_name[0 .. method_count-1] are the methods' places, in the order of their names. */
 struct dispatch {
 	struct dispatch_options o;

@@ -58,7 +58,10 @@ enum status gate_watch(struct rpc *r) MUST_USE;
 /* gate.c: close a connection that is rude, idle or revoked; ${why} is for the log. */
 void gate_close(struct rpc *r, const struct connection *c, const char *why);
 
-/* sweep.c: the thread that closes what is idle, revoked since, or never came in. After listening. */
+/*
+ * sweep.c: the thread that closes what is idle, revoked since, or never came in. It starts
+ * after the listeners.
+ */
 enum status sweep_start(struct rpc *r) MUST_USE;
 void sweep_stop(struct rpc *r);
 

@@ -198,9 +198,9 @@ rpc_drain(struct rpc *r, unsigned limit_ms)
 	if (r->connections != NULL)
 		connections_each(r->connections, close_connection, NULL);
 	/* What was cut off is still worked on, and its memory is ours. */
+	(void)wait_ended(r, UINT64_MAX);
 	pool_stop(r->pool);
 	r->pool = NULL;
-	(void)wait_ended(r, UINT64_MAX);
 	context_close_all(r);
 	if (nng_socket_id(r->socket) > 0)
 		(void)nng_close(r->socket);

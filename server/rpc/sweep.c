@@ -14,7 +14,7 @@
 #include "server/rpc/rpc_internal.h"
 
 #define ROUND_MS_MAX 1000u
-#define RECHECK_NS (UINT64_C(600) * 1000000000)		/* certificates and CRLs end by themselves */
+#define RECHECK_NS (UINT64_C(600) * 1000000000)	/* certificates and CRLs end by themselves */
 #define NS_PER_MS UINT64_C(1000000)
 
 struct idle_round {

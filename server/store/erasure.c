@@ -86,10 +86,23 @@ shred_categories(struct writeset *ws, const struct erasure *e)
 	return STATUS_OK;
 }
 
+/* E3: the row is in the same commit, under the epoch that the keys die with. */
+static enum status
+put_row(struct writeset *ws, struct erasure *e)
+{
+	uint8_t row[ERASURE_ROW_LEN];
+
+	e->epoch = writeset_epoch(ws);
+	e->time_ms = clock_wall_ms();
+	erasure_encode(e, row);
+	return writeset_put(ws, STORE_ERASURES, bytes_of(e->id, sizeof(e->id)),
+	    bytes_of(row, sizeof(row)));
+}
+
 enum status
 erasure_apply(struct writeset *ws, struct erasure *e)
 {
-	uint8_t row[ERASURE_ROW_LEN], slot[8];
+	uint8_t slot[8];
 	const struct keyring *k;
 	enum status rc;
 
@@ -106,10 +119,21 @@ erasure_apply(struct writeset *ws, struct erasure *e)
 		return rc;
 	if ((rc = delete_records(ws, slot, e)) != STATUS_OK)
 		return rc;
-	/* E3: the row is in the same commit, under the epoch that the keys die with. */
-	e->epoch = writeset_epoch(ws);
-	e->time_ms = clock_wall_ms();
-	erasure_encode(e, row);
-	return writeset_put(ws, STORE_ERASURES, bytes_of(e->id, sizeof(e->id)),
-	    bytes_of(row, sizeof(row)));
+	return put_row(ws, e);
+}
+
+enum status
+erasure_apply_damaged(struct writeset *ws, struct erasure *e)
+{
+	uint8_t slot[8];
+	enum status rc;
+
+	randombytes_buf(e->id, sizeof(e->id));
+	e->final = true;
+	/* E2: nobody can say what it held; its place goes empty, and so all of it is gone. */
+	if ((rc = writeset_drop_damaged(ws, e->subject, e->id, slot)) != STATUS_OK)
+		return rc;
+	if ((rc = delete_records(ws, slot, e)) != STATUS_OK)
+		return rc;
+	return put_row(ws, e);
 }

@@ -36,4 +36,11 @@ enum status erasure_decode(struct bytes row, struct erasure *e) MUST_USE;
  */
 enum status erasure_apply(struct writeset *ws, struct erasure *e) MUST_USE;
 
+/*
+ * The same for a subject whose keyring does not open: all of it goes, e->categories (as given) says which
+ * those may have been. Its look-ups stay in their buckets, where nobody is found by them any more.
+ * STATUS_FORGED, STATUS_CORRUPT: the pages above do not open, or the place is another subject's.
+ */
+enum status erasure_apply_damaged(struct writeset *ws, struct erasure *e) MUST_USE;
+
 #endif /* SERVER_STORE_ERASURE_H */

@@ -117,12 +117,14 @@ idempotency_sweep(struct writeset *ws, struct idempotency_sweep *s, unsigned lim
 		}
 		if (rc != STATUS_OK)
 			return rc;
-		if (key.len + 1 > sizeof(s->at) || value.len < OFF_RESPONSE)
+		if (key.len + 1 > sizeof(s->at))
 			return STATUS_CORRUPT;
 		memcpy(s->at, key.p, key.len);
 		s->at[key.len] = 0;
 		s->at_len = key.len + 1;
-		if (!is_old(value))
+		/* The batch may have put it anew; one that is damaged is of no use to anybody. */
+		if (overlay_get(ws->overlay, STORE_IDEMPOTENCY, key, &value) != STATUS_OK ||
+		    (value.len >= OFF_RESPONSE && !is_old(value)))
 			continue;
 		if ((rc = writeset_delete(ws, STORE_IDEMPOTENCY, key)) != STATUS_OK)
 			return rc;

@@ -66,7 +66,7 @@ digits_of(const struct lookup *in, uint8_t out[static PHONE_DIGITS_MAX + 4], siz
 			out[n++] = c;
 		} else if (c == '+' && n == 0) {
 			*international = true;
-		} else if (c > 127 || strchr(" -./()", c) == NULL) {
+		} else if (c == 0 || c > 127 || strchr(" -./()", c) == NULL) {
 			return STATUS_INVALID;
 		}
 	}
@@ -140,7 +140,7 @@ int
 lookup_in_bucket(const struct bucket *b, const uint8_t tag[static SEAL_TAG16_LEN])
 {
 	for (int i = 0; i < b->count; i++)
-		if (sodium_memcmp(b->entry[i].tag, tag, SEAL_TAG16_LEN) == 0)
+		if (crypto_verify_16(b->entry[i].tag, tag) == 0)
 			return i;
 	return -1;
 }

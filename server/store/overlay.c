@@ -189,6 +189,20 @@ overlay_item_new(struct overlay *o, enum seal_kind kind, struct node n, struct o
 	return STATUS_OK;
 }
 
+enum status
+overlay_item_revive(struct overlay *o, enum seal_kind kind, struct node n,
+    struct overlay_item **out)
+{
+	struct overlay_item *it = find_any(o, kind, n);
+
+	if (it == NULL)
+		return overlay_item_new(o, kind, n, out);
+	must(it->broken && !it->dirty);
+	it->broken = false;
+	*out = it;
+	return STATUS_OK;
+}
+
 static bool
 is_top(const struct overlay *o, struct node n)
 {

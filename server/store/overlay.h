@@ -84,6 +84,12 @@ enum status overlay_bucket(struct overlay *o, const uint8_t tag[static SEAL_TAG1
 #define OVERLAY_ROOM_ENTRY (4 * PAGE_PADDED + 16 * BUCKET_PADDED)
 enum status overlay_put_keyring(struct overlay *o, const struct keyring *k) MUST_USE;
 enum status overlay_drop_keyring(struct overlay *o, uint64_t slot) MUST_USE;
+/*
+ * The same for a keyring that does not open or is missing, after overlay_damaged() said STATUS_OK.
+ * STATUS_REFUSED: it opens. STATUS_FORGED, STATUS_CORRUPT: the pages above it do not, either.
+ */
+enum status overlay_damaged(struct overlay *o, uint64_t slot) MUST_USE;
+enum status overlay_drop_damaged(struct overlay *o, uint64_t slot) MUST_USE;
 enum status overlay_add_entry(struct overlay *o, const struct bucket_entry *e) MUST_USE;
 enum status overlay_remove_entry(struct overlay *o,
     const uint8_t tag[static SEAL_TAG16_LEN]) MUST_USE;

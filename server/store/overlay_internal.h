@@ -24,6 +24,10 @@ struct overlay {
 enum status overlay_item_new(struct overlay *o, enum seal_kind kind, struct node n,
     struct overlay_item **out) MUST_USE;
 
+/* The same for a node whose row is missing or does not open: it can be dropped now. */
+enum status overlay_item_revive(struct overlay *o, enum seal_kind kind, struct node n,
+    struct overlay_item **out) MUST_USE;
+
 /* The item of a node, opened from the snapshot if need be. STATUS_ABSENT: its place is empty. */
 enum status overlay_load(struct overlay *o, enum seal_kind kind, struct node n,
     struct overlay_item **out) MUST_USE;

@@ -122,6 +122,39 @@ overlay_drop_keyring(struct overlay *o, uint64_t slot)
 	return rc == STATUS_OK ? drop(o, it) : rc;
 }
 
+enum status
+overlay_damaged(struct overlay *o, uint64_t slot)
+{
+	struct node n = node_of_slot(slot);
+	struct overlay_item *it, *leaf;
+	enum status rc;
+
+	if ((rc = overlay_page(o, node_parent(n), &leaf)) != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	rc = overlay_load(o, SEAL_KEYRING, n, &it);
+	if (rc == STATUS_OK)
+		return STATUS_REFUSED;
+	return rc == STATUS_FORGED || rc == STATUS_CORRUPT || rc == STATUS_ABSENT ? STATUS_OK : rc;
+}
+
+enum status
+overlay_drop_damaged(struct overlay *o, uint64_t slot)
+{
+	struct node n = node_of_slot(slot);
+	struct overlay_item *it, *leaf;
+	enum status rc;
+
+	if ((rc = overlay_damaged(o, slot)) != STATUS_OK ||
+	    (rc = overlay_page(o, node_parent(n), &leaf)) != STATUS_OK)
+		return rc;
+	/* The key is gone already: sealed anew all the same, since a row will name the next epoch. */
+	if (overlay_load(o, SEAL_KEYRING, n, &it) == STATUS_ABSENT)
+		return overlay_mark(o, leaf);
+	if ((rc = overlay_item_revive(o, SEAL_KEYRING, n, &it)) != STATUS_OK)
+		return rc;
+	return drop(o, it);
+}
+
 /* Where the bucket of a tag is; STATUS_ABSENT: nowhere, and it would go to *where. */
 static enum status
 descend(struct overlay *o, const uint8_t *tag, struct overlay_item **out, struct node *where)
@@ -260,7 +293,7 @@ check_page(struct overlay *o, struct overlay_item *it)
 		struct node n = { it->node.tree, (uint8_t)(it->node.level - 1),
 			it->node.index * NODE_FANOUT + p };
 
-		must(sodium_memcmp(&page_of(it)->key[p], &was->key[p], SEAL_KEY_LEN) == 0 ||
+		must(seal_key_equal(&page_of(it)->key[p], &was->key[p]) ||
 		    overlay_touches(o, n));
 	}
 }

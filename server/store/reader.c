@@ -25,6 +25,7 @@ struct reader {
 	struct store_snapshot *snapshot;
 	struct reader_secret *secret;
 	struct path path;
+	uint64_t epoch;		/* of the last snapshot */
 	unsigned number;
 };
 
@@ -118,6 +119,7 @@ begin(struct reader *r, struct path_source *src)
 
 	if ((rc = vault_snapshot_epoch(r->snapshot, &epoch, commitment)) != STATUS_OK)
 		return rc;
+	r->epoch = epoch;
 	src->snapshot = r->snapshot;
 	src->cache = r->vault->cache;
 	src->root = epoch_root(r->vault->epochs, epoch);
@@ -269,7 +271,8 @@ reader_record(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN], unsigne
 	if ((rc = subject_category(keyring_of(r), category)) != STATUS_OK)
 		return rc;
 	if (f.box.p == NULL)
-		return STATUS_NO_RECORD;
+		return category != SUBJECT_IDENTITY ? STATUS_NO_RECORD :
+		    judged(STATUS_CORRUPT, "an identity is missing");
 	if ((text = arena_alloc(a, f.box.len)) == NULL)
 		return STATUS_NO_MEMORY;
 	if ((rc = record_open(&p, f.box, text, &len)) != STATUS_OK)
@@ -280,7 +283,7 @@ reader_record(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN], unsigne
 
 /* The entry of one tag. STATUS_ABSENT: there is none. */
 static enum status
-find_entry(struct reader *r, const struct lookup *l, unsigned n, uint8_t id[static SUBJECT_ID_LEN])
+find_entry(struct reader *r, const struct lookup *l, unsigned n, struct bucket_entry *out)
 {
 	const struct bucket *b = (const struct bucket *)(const void *)r->secret->bucket;
 	struct path_source src;
@@ -301,32 +304,74 @@ find_entry(struct reader *r, const struct lookup *l, unsigned n, uint8_t id[stat
 		return judged(rc, "pages above a bucket");
 	if ((at = lookup_in_bucket(b, r->secret->tag)) < 0)
 		return STATUS_ABSENT;
-	memcpy(id, b->entry[at].subject, SUBJECT_ID_LEN);
+	*out = b->entry[at];
 	return STATUS_OK;
+}
+
+/* The subject of an entry is there, and so is the category that the entry belongs to. */
+static enum status
+check_entry(struct reader *r, const struct bucket_entry *e)
+{
+	struct reader_subject s;
+	enum status rc = reader_subject(r, e->subject, &s);
+
+	if (rc == STATUS_NO_SUBJECT || rc == STATUS_OTHER_VAULT)
+		return judged(STATUS_CORRUPT, "the subject of a look-up is missing");
+	return rc == STATUS_OK ? subject_category(s.keyring, e->category) : rc;
+}
+
+/* One round over those who share a value. */
+struct finds {
+	uint8_t (*ids)[SUBJECT_ID_LEN];
+	unsigned kept;
+	enum status end;	/* STATUS_ABSENT, STATUS_OK (all places), or why no entry came */
+	enum status damage;	/* of a subject that was left out for it */
+	bool moved;		/* a switch came between two entries */
+};
+
+static void
+find_all(struct reader *r, const struct lookup *l, struct finds *f)
+{
+	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
+	struct bucket_entry e;
+	uint64_t epoch = 0;
+
+	f->kept = 0;
+	f->end = f->damage = STATUS_OK;
+	f->moved = false;
+	for (unsigned n = 0; n < most; n++) {
+		enum status rc = f->end = find_entry(r, l, n, &e);
+
+		f->moved = n > 0 && r->epoch != epoch;
+		epoch = r->epoch;
+		if (f->moved || rc != STATUS_OK)
+			return;
+		/* It is of another snapshot than its entry: one that was erased between is skipped. */
+		rc = check_entry(r, &e);
+		if (rc == STATUS_OK)
+			memcpy(f->ids[f->kept++], e.subject, SUBJECT_ID_LEN);
+		else if (rc != STATUS_ERASED && rc != STATUS_CATEGORY_ERASED)
+			f->damage = rc;
+	}
 }
 
 enum status
 reader_find(struct reader *r, const struct lookup *l,
     uint8_t ids[static LOOKUP_SHARED_MAX][SUBJECT_ID_LEN], unsigned *count)
 {
-	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1, n, kept = 0;
-	struct reader_subject s;
-	enum status rc = STATUS_OK;
+	struct finds f = { .ids = ids };
 
-	for (n = 0; n < most && rc == STATUS_OK; n++) {
-		if ((rc = find_entry(r, l, n, ids[kept])) != STATUS_OK)
-			break;
-		/* The entry and the subject are from two snapshots: one erased between them is skipped. */
-		rc = reader_subject(r, ids[kept], &s);
-		if (rc == STATUS_OK)
-			kept++;
-		else if (rc == STATUS_ERASED)
-			rc = STATUS_OK;
+	/* A removal moves the last into the gap. While we are pinned there is one switch at most. */
+	do
+		find_all(r, l, &f);
+	while (f.moved);
+	if (f.kept > 0) {
+		*count = f.kept;
+		return STATUS_OK;
 	}
-	if (rc != STATUS_OK && rc != STATUS_ABSENT)
-		return rc;
-	*count = kept;
-	return kept > 0 ? STATUS_OK : STATUS_NO_SUBJECT;
+	if (f.end != STATUS_OK && f.end != STATUS_ABSENT)
+		return f.end;
+	return f.damage != STATUS_OK ? f.damage : STATUS_NO_SUBJECT;
 }
 
 static enum status

@@ -41,13 +41,15 @@ enum status reader_subject(struct reader *r, const uint8_t id[static SUBJECT_ID_
 /*
  * reader_record(r, id, category, a, out, plain): reader_subject() and the record of one category in one
  * snapshot; ${plain} is in arena ${a}. STATUS_NO_RECORD: none was written; STATUS_CATEGORY_ERASED.
+ * STATUS_CORRUPT, too, for an identity that is not there: every subject was made with one.
  */
 enum status reader_record(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN],
     unsigned category, struct arena *a, struct bytes *plain) MUST_USE;
 
 /*
  * The subjects that a look-up names, at most LOOKUP_SHARED_MAX, each checked against its
- * keyring. STATUS_NO_SUBJECT: none.
+ * keyring. STATUS_NO_SUBJECT: none. Of several who share a value, one that is damaged does not
+ * hide the others; alone it is STATUS_FORGED or STATUS_CORRUPT.
  */
 enum status reader_find(struct reader *r, const struct lookup *l,
     uint8_t ids[static LOOKUP_SHARED_MAX][SUBJECT_ID_LEN], unsigned *count) MUST_USE;

@@ -1,8 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,25 +10,9 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/store/medium.h"
-#include "server/store/store.h"
+#include "server/store/store_lmdb_internal.h"
 
-#define STORE_PATH_MAX 4096u
 #define READERS_MAX 64u
-#define PAGE 4096u
-#define GROWTH (16u << 20)		/* the file grows ahead of need by this much */
-#define PAGES_PER_ROW 4u		/* copied on write: a leaf and its parents */
-#define PAGES_FIXED 64u			/* free list, meta, roots */
-
-struct store {
-	MDB_env *env;
-	MDB_dbi dbi[STORE_TABLE_COUNT];
-	uint64_t map_bytes, reserve_bytes;
-	uint64_t allocated;		/* bytes of the file that are surely on the disk */
-	_Atomic uint64_t used;
-	int lock_fd, data_fd;
-	bool read_only;
-	char data[STORE_PATH_MAX];
-};
 
 struct store_snapshot {
 	struct store *store;
@@ -84,15 +66,6 @@ val(struct bytes b)
 {
 	/* LMDB's type is not const; it does not write through it. */
 	return (MDB_val){ .mv_size = b.len, .mv_data = (void *)(uintptr_t)b.p };
-}
-
-static void
-count_used(struct store *st)
-{
-	MDB_envinfo info;
-
-	must(mdb_env_info(st->env, &info) == 0);
-	atomic_store(&st->used, ((uint64_t)info.me_last_pgno + 1) * PAGE);
 }
 
 static enum status
@@ -201,7 +174,7 @@ store_open(const struct store_options *o, struct store **out)
 		goto out;
 	if ((rc = open_tables(st, o->create)) != STATUS_OK)
 		goto out;
-	count_used(st);
+	store_lmdb_count(st);
 	*out = st;
 	st = NULL;
 out:
@@ -311,45 +284,6 @@ store_count(struct store_snapshot *s, enum store_table t, uint64_t *rows)
 	return STATUS_OK;
 }
 
-static enum status
-extend(struct store *st, uint64_t upto)
-{
-	int rc;
-
-	upto = (upto + PAGE - 1) / PAGE * PAGE;
-	rc = posix_fallocate(st->data_fd, 0, (off_t)upto);
-
-	if (rc != 0) {
-		log_event(LOG_STORE_FULL, LOG_S(ERRNO, strerror(rc)), LOG_N(BYTES, upto));
-		return STATUS_FULL;
-	}
-	/* The new length must survive a power cut before anything rests on it. */
-	if (fdatasync(st->data_fd) != 0)
-		return STATUS_IO;
-	st->allocated = upto;
-	return STATUS_OK;
-}
-
-enum status
-store_allocate(struct store *st, size_t rows, size_t bytes, bool erasure)
-{
-	uint64_t used, need, limit = erasure ? st->map_bytes : st->map_bytes / 10 * 9;
-
-	count_used(st);
-	used = atomic_load(&st->used);
-	need = used + ((uint64_t)rows * PAGES_PER_ROW + PAGES_FIXED) * PAGE + (uint64_t)bytes * 2;
-	if (need > limit)
-		return STATUS_FULL;
-	if (!erasure)
-		need += st->reserve_bytes;
-	if (need <= st->allocated)
-		return STATUS_OK;
-	/* Ahead of need while there is room; exactly what is needed when there is not. */
-	if (need + GROWTH <= st->map_bytes && extend(st, need + GROWTH) == STATUS_OK)
-		return STATUS_OK;
-	return extend(st, need);
-}
-
 enum status
 store_batch_begin(struct store *st, struct store_batch **out)
 {
@@ -420,7 +354,7 @@ store_batch_commit(struct store_batch *b)
 
 	mdb_cursor_close(b->cursor);
 	rc = mdb_txn_commit(b->txn);
-	count_used(b->store);
+	store_lmdb_count(b->store);
 	free(b);
 	return failed(rc, "commit");
 }
@@ -450,11 +384,4 @@ store_settled_on_medium(struct store *st)
 	log_event(LOG_STORE_ERROR, LOG_S(WHAT, "the disk holds another commit than the page cache"),
 	    LOG_N(COUNT, commit), LOG_N(OTHER, info.me_last_txnid));
 	return STATUS_CORRUPT;
-}
-
-void
-store_usage(struct store *st, uint64_t *used, uint64_t *limit)
-{
-	*used = atomic_load(&st->used);
-	*limit = st->map_bytes;
 }

@@ -18,6 +18,9 @@
 #define SWEEP_IDLE 256u		/* idempotency rows looked at each idle second */
 #define SWEEP_PER_JOB 2u
 #define FLUSH_NS 200000000	/* for the last answers to leave the process */
+#define ROOM_EVERY_NS 1000000000u	/* a full store is asked this often whether it has room again */
+#define ROOM_ROWS 64u
+#define ROOM_BYTES 65536u
 
 struct writer {
 	struct vault *vault;
@@ -33,6 +36,7 @@ struct writer {
 	struct writeset *ws;
 	struct idempotency_sweep sweep;
 	bool full;			/* only erasures are taken */
+	uint64_t room_asked_ns;
 };
 
 /* Waits for work; NULL: a second went by, or (with *ended) there will be none any more. */
@@ -148,6 +152,30 @@ answer(struct writer *w, struct write_job *jobs, const struct write_job *end, en
 	}
 }
 
+/* The store is full: from now on erasures alone, out of the reserve. */
+static void
+enter_full(struct writer *w)
+{
+	w->full = true;
+	w->room_asked_ns = clock_monotonic_ns();
+	metrics_set(METRIC_READ_ONLY, 1);
+	log_event(LOG_STORE_FULL, LOG_S(WHAT, "only erasures are taken"));
+}
+
+static void
+look_for_room(struct writer *w)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (!w->full || now - w->room_asked_ns < ROOM_EVERY_NS)
+		return;
+	w->room_asked_ns = now;
+	if (store_allocate(w->vault->store, ROOM_ROWS, ROOM_BYTES, false) != STATUS_OK)
+		return;
+	w->full = false;
+	metrics_set(METRIC_READ_ONLY, atomic_load(&w->vault->read_only) != NULL);
+}
+
 /* One batch: the jobs that it did not take are returned. */
 static struct write_job *
 run_batch(struct writer *w, struct write_job *jobs)
@@ -157,6 +185,7 @@ run_batch(struct writer *w, struct write_job *jobs)
 	bool fatal = false;
 	enum status rc;
 
+	look_for_room(w);
 	if ((rc = overlay_begin(w->overlay)) != STATUS_OK) {
 		for (struct write_job *j = jobs; j != NULL; j = j->next)
 			j->rc = rc;
@@ -170,10 +199,7 @@ run_batch(struct writer *w, struct write_job *jobs)
 	}
 	overlay_end(w->overlay);
 	if (rc == STATUS_FULL && !w->full) {
-		/* The store is full: once more, for the erasures alone, out of the reserve. */
-		w->full = true;
-		metrics_set(METRIC_READ_ONLY, 1);
-		log_event(LOG_STORE_FULL, LOG_S(WHAT, "only erasures are taken"));
+		enter_full(w);
 		return jobs;
 	}
 	if (rc == STATUS_OK && applied > 0)
@@ -184,16 +210,13 @@ run_batch(struct writer *w, struct write_job *jobs)
 	return rest;
 }
 
-/* A second without work: old outcomes go, and a full store is asked whether it has room again. */
+/* A second without work: old outcomes go. */
 static void
 idle(struct writer *w)
 {
 	bool fatal = false;
 
-	if (w->full && store_allocate(w->vault->store, 1024, 1u << 20, false) == STATUS_OK) {
-		w->full = false;
-		metrics_set(METRIC_READ_ONLY, 0);
-	}
+	look_for_room(w);
 	if (atomic_load(&w->vault->read_only) != NULL || w->full)
 		return;
 	if (overlay_begin(w->overlay) != STATUS_OK)

@@ -64,7 +64,8 @@ uint64_t
 writeset_epoch(struct writeset *ws)
 {
 	bool touches_keys = ws->entry_count > 0 || ws->subject == WRITESET_EDITED ||
-	    ws->subject == WRITESET_NEW || ws->subject == WRITESET_DROPPED;
+	    ws->subject == WRITESET_NEW || ws->subject == WRITESET_DROPPED ||
+	    ws->subject == WRITESET_DAMAGED;
 
 	return overlay_root(ws->overlay)->epoch + (touches_keys ? 1 : 0);
 }
@@ -82,6 +83,8 @@ writeset_merge(struct writeset *ws)
 		rc = overlay_put_keyring(o, ws->keyring);
 	else if (ws->subject == WRITESET_DROPPED)
 		rc = overlay_drop_keyring(o, bytes_get64(ws->keyring->slot));
+	else if (ws->subject == WRITESET_DAMAGED)
+		rc = overlay_drop_damaged(o, bytes_get64(ws->keyring->slot));
 	for (unsigned i = 0; i < ws->entry_count && rc == STATUS_OK; i++)
 		if (!ws->entry[i].add)
 			rc = overlay_remove_entry(o, ws->entry[i].entry.tag);
@@ -174,6 +177,8 @@ writeset_delete_all(struct writeset *ws, enum store_table t, struct bytes prefix
 		rc = store_seek(overlay_snapshot(ws->overlay), t, at, &key, &value);
 		if (rc == STATUS_ABSENT || (rc == STATUS_OK && !begins_with(key, prefix)))
 			return STATUS_OK;
+		if (rc == STATUS_OK && key.len > STORE_KEY_MAX)
+			rc = STATUS_CORRUPT;
 		if (rc != STATUS_OK || (rc = writeset_delete(ws, t, key)) != STATUS_OK)
 			return rc;
 		/* The least key above this one. */
@@ -184,12 +189,9 @@ writeset_delete_all(struct writeset *ws, enum store_table t, struct bytes prefix
 }
 
 static enum status
-load_subject(struct writeset *ws, const uint8_t *id)
+find_slot(struct writeset *ws, const uint8_t *id, uint64_t *slot)
 {
-	struct overlay_item *it;
-	const struct keyring *k;
 	struct bytes row;
-	uint64_t slot;
 	enum status rc;
 
 	if (memcmp(id, subject_prefix(ws->vault).b, 2) != 0)
@@ -197,7 +199,18 @@ load_subject(struct writeset *ws, const uint8_t *id)
 	rc = writeset_get(ws, STORE_SUBJECTS, bytes_of(id, SUBJECT_ID_LEN), &row);
 	if (rc != STATUS_OK)
 		return rc == STATUS_ABSENT ? STATUS_NO_SUBJECT : rc;
-	if ((rc = subject_parse(row, &slot, NULL)) != STATUS_OK)
+	return subject_parse(row, slot, NULL);
+}
+
+static enum status
+load_subject(struct writeset *ws, const uint8_t *id)
+{
+	struct overlay_item *it;
+	const struct keyring *k;
+	uint64_t slot;
+	enum status rc;
+
+	if ((rc = find_slot(ws, id, &slot)) != STATUS_OK)
 		return rc;
 	if ((rc = overlay_keyring(ws->overlay, slot, &it)) != STATUS_OK)
 		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
@@ -247,7 +260,7 @@ next_slot(struct overlay *o, uint64_t *out)
 	struct overlay_item *it;
 	enum status rc = STATUS_CORRUPT;
 
-	for (unsigned tries = 0; tries < NODE_FANOUT; tries++) {
+	for (unsigned tries = 0; tries <= NODE_FANOUT; tries++) {
 		rc = overlay_keyring(o, slot, &it);
 		if (rc == STATUS_ABSENT) {
 			*out = slot;
@@ -292,6 +305,29 @@ writeset_drop_subject(struct writeset *ws, const uint8_t id[static SUBJECT_ID_LE
 	if ((rc = writeset_subject(ws, id, &k)) != STATUS_OK)
 		return rc;
 	ws->subject = WRITESET_DROPPED;
+	subject_row_erased(erasure, row);
+	return writeset_put(ws, STORE_SUBJECTS, bytes_of(id, SUBJECT_ID_LEN),
+	    bytes_of(row, sizeof(row)));
+}
+
+enum status
+writeset_drop_damaged(struct writeset *ws, const uint8_t id[static SUBJECT_ID_LEN],
+    const uint8_t erasure[static 16], uint8_t slot[static 8])
+{
+	uint8_t row[SUBJECT_ROW_LEN];
+	uint64_t number;
+	enum status rc;
+
+	must(ws->subject == WRITESET_NONE);
+	if ((rc = find_slot(ws, id, &number)) != STATUS_OK)
+		return rc;
+	/* If it opens, it is another subject's: that one must not die for swapped rows. */
+	if ((rc = overlay_damaged(ws->overlay, number)) != STATUS_OK)
+		return rc == STATUS_REFUSED ? STATUS_FORGED : rc;
+	ws->subject = WRITESET_DAMAGED;
+	memcpy(ws->keyring->subject, id, SUBJECT_ID_LEN);
+	bytes_put64(ws->keyring->slot, number);
+	memcpy(slot, ws->keyring->slot, 8);
 	subject_row_erased(erasure, row);
 	return writeset_put(ws, STORE_SUBJECTS, bytes_of(id, SUBJECT_ID_LEN),
 	    bytes_of(row, sizeof(row)));

@@ -65,6 +65,13 @@ enum status writeset_drop_subject(struct writeset *ws, const uint8_t id[static S
     const uint8_t erasure[static 16]) MUST_USE;
 
 /*
+ * The same for a subject whose keyring does not open: its place in tree S is emptied. slot becomes the
+ * place. STATUS_FORGED, STATUS_CORRUPT: the pages above do not open, or the place is another subject's.
+ */
+enum status writeset_drop_damaged(struct writeset *ws, const uint8_t id[static SUBJECT_ID_LEN],
+    const uint8_t erasure[static 16], uint8_t slot[static 8]) MUST_USE;
+
+/*
  * Look-ups. Adding: STATUS_LOOKUP_TAKEN if another subject has it and it cannot be
  * shared; STATUS_CROWDED if LOOKUP_SHARED_MAX share it. Removing one that is not there is STATUS_OK.
  * A value may be added or removed once in a request.
@@ -74,7 +81,7 @@ enum status writeset_add_lookup(struct writeset *ws, const struct lookup *l, uns
 enum status writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
     const uint8_t id[static SUBJECT_ID_LEN]) MUST_USE;
 
-/* The record of a category, opened into the arena. STATUS_NO_RECORD, STATUS_CATEGORY_ERASED. */
+/* The record of a category, opened into the arena. Statuses as reader_record(). */
 enum status writeset_record(struct writeset *ws, const struct keyring *k, unsigned category,
     struct arena *a, struct bytes *plain) MUST_USE;
 

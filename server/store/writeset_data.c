@@ -42,26 +42,58 @@ stage(struct writeset *ws, bool add, const struct bucket_entry *e)
 	return STATUS_OK;
 }
 
+/*
+ * What damage left behind: the subject is erased or that category of it is, but its entry could
+ * not be removed with it.
+ */
+static bool
+is_left_over(struct writeset *ws, const struct bucket_entry *e)
+{
+	struct overlay_item *it;
+	struct bytes row;
+	uint64_t slot;
+	enum status rc;
+
+	if (writeset_get(ws, STORE_SUBJECTS, bytes_of(e->subject, SUBJECT_ID_LEN), &row) != STATUS_OK)
+		return false;
+	if ((rc = subject_parse(row, &slot, NULL)) != STATUS_OK)
+		return rc == STATUS_ERASED;
+	if (overlay_keyring(ws->overlay, slot, &it) != STATUS_OK)
+		return false;
+	return subject_category((const struct keyring *)(const void *)it->now, e->category) ==
+	    STATUS_CATEGORY_ERASED;
+}
+
 enum status
 writeset_add_lookup(struct writeset *ws, const struct lookup *l, unsigned category,
     const uint8_t id[static SUBJECT_ID_LEN])
 {
 	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
-	struct bucket_entry e;
+	struct bucket_entry e, place;
+	bool free_place = false;
 	enum status rc = STATUS_OK;
 
 	for (unsigned n = 0; n < most; n++) {
-		if ((rc = find(ws, l, n, &e)) == STATUS_ABSENT) {
-			e.category = (uint8_t)category;
-			memcpy(e.subject, id, SUBJECT_ID_LEN);
-			return stage(ws, true, &e);
-		}
-		if (rc != STATUS_OK)
-			return rc;
+		if ((rc = find(ws, l, n, &e)) != STATUS_OK)
+			break;
 		if (memcmp(e.subject, id, SUBJECT_ID_LEN) == 0)
 			return STATUS_OK;
+		if (!free_place && is_left_over(ws, &e)) {
+			place = e;
+			free_place = true;
+		}
 	}
-	return lookup_is_shared(l->kind) ? STATUS_CROWDED : STATUS_LOOKUP_TAKEN;
+	if (rc != STATUS_OK && rc != STATUS_ABSENT)
+		return rc;
+	if (rc == STATUS_OK && !free_place)
+		return lookup_is_shared(l->kind) ? STATUS_CROWDED : STATUS_LOOKUP_TAKEN;
+	if (!free_place)
+		place = e;
+	else if ((rc = stage(ws, false, &place)) != STATUS_OK)
+		return rc;
+	place.category = (uint8_t)category;
+	memcpy(place.subject, id, SUBJECT_ID_LEN);
+	return stage(ws, true, &place);
 }
 
 /* The last of those who share it moves into the gap. */
@@ -151,9 +183,10 @@ writeset_record(struct writeset *ws, const struct keyring *k, unsigned category,
 		return rc;
 	record_key(bytes_get64(k->slot), category, 0, key);
 	rc = writeset_get(ws, STORE_RECORDS, bytes_of(key, sizeof(key)), &box);
-	if (rc != STATUS_OK)
-		return rc == STATUS_ABSENT ? STATUS_NO_RECORD : rc;
-	return open_row(&p, box, a, plain);
+	if (rc == STATUS_ABSENT)
+		return category != SUBJECT_IDENTITY ? STATUS_NO_RECORD :
+		    judged(STATUS_CORRUPT, "an identity is missing");
+	return rc == STATUS_OK ? open_row(&p, box, a, plain) : rc;
 }
 
 enum status

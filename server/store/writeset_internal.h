@@ -19,9 +19,9 @@ struct writeset_entry {
 	struct bucket_entry entry;
 };
 
-/* What becomes of the request's subject. */
+/* What becomes of the request's subject; the last one is dropped although it does not open. */
 enum writeset_subject { WRITESET_NONE, WRITESET_READ, WRITESET_EDITED, WRITESET_NEW,
-	WRITESET_DROPPED };
+	WRITESET_DROPPED, WRITESET_DAMAGED };
 
 struct writeset {
 	struct vault *vault;

@@ -274,11 +274,12 @@ pack_message(const struct bed_question *q, uint8_t **out)
 uint8_t *
 bed_pack(const struct bed_question *q, size_t *len)
 {
-	Pdvault__Rpc__V1__Request e = PDVAULT__RPC__V1__REQUEST__INIT;
+	Pdvault__Rpc__V1__Request e;
 	char key[33] = "key of a request, and then more.";
 	uint8_t *out;
 
 	need(q->key_len <= 32);
+	pdvault__rpc__v1__request__init(&e);
 	e.method = (char *)(uintptr_t)q->method;
 	e.message.len = pack_message(q, &e.message.data);
 	e.timeout_ms = q->timeout_ms;

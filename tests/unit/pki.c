@@ -27,15 +27,15 @@ struct authority {
 
 struct pki {
 	char *dir;
-	char paths[PATHS][PATH_MAX];
-	unsigned next;
 	struct authority own, foreign;
 };
 
 const char *
 pki_path(struct pki *p, const char *file)
 {
-	char *path = p->paths[p->next++ % PATHS];
+	static _Thread_local char paths[PATHS][PATH_MAX];
+	static _Thread_local unsigned next;
+	char *path = paths[next++ % PATHS];
 	int n = snprintf(path, PATH_MAX, "%s/%s", p->dir, file);
 
 	need(n > 0 && n < PATH_MAX);

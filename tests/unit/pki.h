@@ -38,7 +38,7 @@ void pki_crl(struct pki *p, const char *name, long until);
 
 /*
  * pki_path(p, file):
- * The absolute path of ${file} in the folder. Good until the eighth call after.
+ * The absolute path of ${file} in the folder. Good until this thread's eighth call after.
  */
 const char *pki_path(struct pki *p, const char *file);
 

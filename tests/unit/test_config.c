@@ -174,6 +174,7 @@ refuses_values(void **state)
 	faults(BEFORE "number = 9999999999999999999\n" AFTER, 3, "a number");
 	faults(BEFORE "map_size = 1P\n" AFTER, 3, "bytes");
 	faults(BEFORE "map_size = 999999999999999999T\n" AFTER, 3, "to");
+	faults(BEFORE "map_size = 16777217T\n" AFTER, 3, "to");	/* 1T modulo 2^64 */
 	faults(BEFORE "default_country_code = +49\n" AFTER, 3, "a number");
 	faults(BEFORE "default_country_code = 4949\n" AFTER, 3, "0 to 999");
 	faults(BEFORE "reserve = 2G\nmap_size = 1G\n" AFTER, 0, "quarter");

@@ -15,13 +15,14 @@
 static void
 test_decode(void **state)
 {
-	Pdvault__Rpc__V1__Request q = PDVAULT__RPC__V1__REQUEST__INIT;
+	Pdvault__Rpc__V1__Request q;
 	uint8_t key[] = "0123456789abcdef", message[] = { 0, 1, 2 }, packed[512];
 	char method[] = "/pdvault.v1.Vault/GetIdentity", purpose[] = "billing", trace[] = "00-x";
 	struct envelope e;
 	size_t len;
 
 	(void)state;
+	pdvault__rpc__v1__request__init(&q);
 	q.method = method;
 	q.message = (ProtobufCBinaryData){ sizeof(message), message };
 	q.timeout_ms = 1234567;

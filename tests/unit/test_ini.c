@@ -97,6 +97,7 @@ refuses(void **state)
 	faults("[a]\nk = # comment\n", 2, "comment");
 	faults("[a]\nnothing\n", 2, "KEY = VALUE");
 	faults("[a]\nk: v\n", 2, "KEY = VALUE");
+	faults("[a]\nk: v = w\n", 2, "KEY = VALUE");
 	faults("[a]\n= v\n", 2, "KEY = VALUE");
 	faults("[a\n", 1, "[NAME]");
 	faults("[]\n", 1, "[NAME]");
@@ -124,13 +125,14 @@ refuses_nul(void **state)
 static void
 skips_a_faulty_section(void **state)
 {
-	static const char text[] = "[a]\nk = v\n[a]\nl = w\n[b]\nm = x\n";
+	static const char text[] = "[a]\nk = v\n[a]\nk = w\n[b]\nm = x\n";
 	struct told t;
 	struct ini_faults f;
 
 	(void)state;
 	assert_int_equal(scan(text, sizeof(text) - 1, &t, &f), STATUS_CONFIG);
 	assert_string_equal(t.text, "1[a]2<a|k|v>5[b]6<b|m|x>");
+	assert_int_equal(f.count, 1);
 }
 
 /* A line "PREFIX aaa..." that is len bytes long. */

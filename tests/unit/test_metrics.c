@@ -40,7 +40,7 @@ head(struct reader *r, const char *line)
 		for (i = 0; i < r->family_count; i++)
 			assert_string_not_equal(r->families[i], r->family);
 		assert_true(r->family_count < 64);
-		(void)snprintf(r->families[r->family_count++], sizeof(r->families[0]), "%s", r->family);
+		memcpy(r->families[r->family_count++], r->family, sizeof(r->family));
 		r->kind[0] = '\0';
 		return;
 	}

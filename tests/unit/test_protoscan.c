@@ -135,7 +135,9 @@ static const struct {
 	{ CREATE, TEXT("\x0a\x05\x0a\x03\x0a\x01\x0a"), PROTOSCAN_RULE, "identity.name.full",
 	    "CONTROL_CHARACTER" },
 	/* identity.postal_addresses[2].lines[1], with phones between */
-	{ CREATE, TEXT("\x0a\x11\x32\x00\x1a\x01" "1\x32\x00\x1a\x00\x32\x06\x22\x01" "a\x22\x01\x01"),
+	{ CREATE,
+	    TEXT("\x0a\x11\x32\x00\x1a\x01" "1\x32\x00\x1a\x00\x32\x06\x22\x01"
+		"a\x22\x01\x01"),
 	    PROTOSCAN_RULE, "identity.postal_addresses[2].lines[1]", "CONTROL_CHARACTER" },
 	{ CREATE, TEXT("\x0a\x00\x0a\x00"), PROTOSCAN_RULE, "identity", "DUPLICATE_FIELD" },
 	{ CREATE, TEXT("\x0a\x04\x22\x00\x22\x00"), PROTOSCAN_RULE, "identity.locale",

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,6 +349,71 @@ test_many_calls(void **state)
 	bed_free(b);
 }
 
+/* Clients that leave while they are being served: nothing of them stays. */
+static void
+test_leavers(void **state)
+{
+	static const struct bed_question write = { .method = "/test.v1.Test/Write",
+		.key_len = 16 };
+	struct bed *b = bed_open(&defaults);
+	struct bed_pending *p[8];
+	struct bed_answer a;
+	nng_socket s;
+	int i;
+
+	(void)state;
+	assert_true(bed_dial(b, "client", &s));
+	bed_hold(true);
+	for (i = 0; i < 8; i++)
+		p[i] = bed_begin(s, i % 2 == 0 ? &slow : &write);
+	while (rpc_in_flight(bed_rpc(b)) < 8)
+		bed_pause(1);
+	(void)nng_close(s);
+	for (i = 0; i < 8; i++)
+		assert_int_not_equal(bed_fetch(p[i], WAIT, &a), 0);
+	while (rpc_connections(bed_rpc(b)) > 0)
+		bed_pause(1);
+	bed_hold(false);
+	for (i = 0; rpc_in_flight(bed_rpc(b)) > 0 && i < 500; i++)
+		bed_pause(20);
+	assert_int_equal(rpc_in_flight(bed_rpc(b)), 0);
+	assert_true(admitted(b, "client", &s));
+	(void)nng_close(s);
+	bed_free(b);
+}
+
+static void *
+release_later(void *arg)
+{
+	bed_pause(500);
+	bed_hold(false);
+	return arg;
+}
+
+/* What takes longer than the limit is cut off, and its memory is freed all the same. */
+static void
+test_drain_limit(void **state)
+{
+	struct bed *b = bed_open(&defaults);
+	struct bed_pending *p;
+	struct bed_answer a;
+	nng_socket s;
+	pthread_t t;
+
+	(void)state;
+	assert_true(bed_dial(b, "client", &s));
+	bed_hold(true);
+	p = bed_begin(s, &slow);
+	while (rpc_in_flight(bed_rpc(b)) < 1)
+		bed_pause(1);
+	assert_int_equal(pthread_create(&t, NULL, release_later, NULL), 0);
+	bed_drain(b, 50);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_int_not_equal(bed_fetch(p, 1500, &a), 0);
+	(void)nng_close(s);
+	bed_free(b);
+}
+
 static void
 test_refused_options(void **state)
 {
@@ -407,6 +473,8 @@ main(void)
 		cmocka_unit_test(test_connection_limits),
 		cmocka_unit_test(test_revoked),
 		cmocka_unit_test(test_many_calls),
+		cmocka_unit_test(test_leavers),
+		cmocka_unit_test(test_drain_limit),
 		cmocka_unit_test(test_refused_options),
 		cmocka_unit_test(test_port_taken),
 	};

@@ -93,7 +93,7 @@ raw_send(SSL *ssl, const struct bed_question *q, uint32_t id)
 	return ok;
 }
 
-/* TRAPS 1: a length that no memory holds; the server lives on. */
+/* A length that no memory holds; the server lives on. */
 static bool
 forged_lengths(void)
 {
@@ -116,7 +116,7 @@ forged_lengths(void)
 }
 
 /*
- * TRAPS 2: clients that ask and never read. More of them than there are contexts, so
+ * Clients that ask and never read. More of them than there are contexts, so
  * that every context hangs in a send if nothing ends it.
  */
 static bool
@@ -144,7 +144,7 @@ never_reads(void)
 	return served(b);
 }
 
-/* TRAPS 5: an address that one connect could silence for good. */
+/* An address that one connect could silence for good. */
 static bool
 bad_address(void)
 {
@@ -175,7 +175,7 @@ drain(void *arg)
 	return NULL;
 }
 
-/* TRAPS 7: who was being served when the end came gets his answer. */
+/* Who was being served when the end came gets his answer. */
 static bool
 answered_at_the_end(void)
 {
@@ -206,7 +206,7 @@ answered_at_the_end(void)
 	return good == 8;
 }
 
-/* TRAPS 8: one too many is rejected before its first message, and counted off once. */
+/* One too many is rejected before its first message, and counted off once. */
 static bool
 one_too_many(void)
 {
@@ -230,7 +230,7 @@ one_too_many(void)
 	return ok && served(b);
 }
 
-/* TRAPS 10: silent after the greeting, or in the middle of a message. */
+/* Silent after the greeting, or in the middle of a message. */
 static bool
 silent(void)
 {
@@ -291,7 +291,7 @@ no_handshake(void)
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof(to)) != 0 ||
 	    !bed_dial(b, "client", &s))
 		return false;
-	/* It is the silent one alone that goes: the other is known, though it says nothing either. */
+	/* The silent one alone goes: the other is known, though it says nothing either. */
 	return poll(&p, 1, 6000) == 1 && read(fd, &byte, 1) <= 0 &&
 	    bed_ask(s, &echo, WAIT, &a) == 0 && served(b);
 }
@@ -312,7 +312,7 @@ look(const uint8_t *body, size_t len)
 	}
 }
 
-/* TRAPS 12: whatever becomes of a request, its bytes are wiped before they are freed. */
+/* Whatever becomes of a request, its bytes are wiped before they are freed. */
 static bool
 wiped(void)
 {

@@ -6,10 +6,8 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "vault_bed.h"
 
@@ -208,36 +206,6 @@ test_update(void **state)
 	vault_bed_done(&c);
 }
 
-/* The store put back to an older copy, or the anchor: both refused, neither changed. */
-static void
-copy(const char *from, const char *to)
-{
-	char command[256];
-
-	(void)snprintf(command, sizeof(command), "cp -a %s %s", from, to);
-	assert_int_equal(system(command), 0);
-}
-
-static void
-test_rollback_refused(void **state)
-{
-	char old[128];
-	uint8_t id[16];
-
-	(void)state;
-	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
-	vault_bed_stop(&bed);
-	(void)snprintf(old, sizeof(old), "%s/old", bed.dir);
-	copy(bed.store, old);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_bed_erase(&bed, id), STATUS_OK);
-	vault_bed_stop(&bed);
-	(void)snprintf(old, sizeof(old), "%s/old/data.mdb", bed.dir);
-	copy(old, bed.store);
-	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
-	assert_null(bed.vault);
-}
-
 int
 main(void)
 {
@@ -248,7 +216,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_group_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idempotency, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_update, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_rollback_refused, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

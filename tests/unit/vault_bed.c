@@ -1,12 +1,14 @@
 #include "vault_bed.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/keys/seal.h"
@@ -26,28 +28,25 @@ initialise(void)
 	initialised = true;
 }
 
-static void
-name(char *out, size_t cap, const char *dir, const char *file)
+void
+vault_bed_make(struct vault_bed *b, uint64_t map_bytes, uint64_t reserve_bytes)
 {
-	int n = snprintf(out, cap, "%s/%s", dir, file);
-
-	must(n > 0 && (size_t)n < cap);
+	initialise();
+	memset(b, 0, sizeof(*b));
+	scratch_make(b->dir);
+	(void)snprintf(b->store, sizeof(b->store), "%s/store", b->dir);
+	(void)snprintf(b->anchor, sizeof(b->anchor), "%s/anchor", b->dir);
+	(void)snprintf(b->key, sizeof(b->key), "%s/seal.key", b->dir);
+	b->options = (struct vault_options){ .store_path = b->store, .anchor_path = b->anchor,
+		.key_path = b->key, .number = 7, .map_bytes = map_bytes,
+		.reserve_bytes = reserve_bytes, .country_code = 49, .force_class_d = true };
+	must(vault_init(&b->options) == STATUS_OK);
 }
 
 void
 vault_bed_new(struct vault_bed *b)
 {
-	initialise();
-	memset(b, 0, sizeof(*b));
-	(void)snprintf(b->dir, sizeof(b->dir), "/tmp/pdvault-test-XXXXXX");
-	must(mkdtemp(b->dir) != NULL);
-	name(b->store, sizeof(b->store), b->dir, "store");
-	name(b->anchor, sizeof(b->anchor), b->dir, "anchor");
-	name(b->key, sizeof(b->key), b->dir, "seal.key");
-	b->options = (struct vault_options){ .store_path = b->store, .anchor_path = b->anchor,
-		.key_path = b->key, .number = 7, .map_bytes = 1u << 30, .reserve_bytes = 1u << 20,
-		.country_code = 49, .force_class_d = true };
-	must(vault_init(&b->options) == STATUS_OK);
+	vault_bed_make(b, 1u << 30, 1u << 20);
 	must(vault_bed_start(b) == STATUS_OK);
 }
 
@@ -75,30 +74,59 @@ vault_bed_restart(struct vault_bed *b)
 	must(vault_bed_start(b) == STATUS_OK);
 }
 
-static void
-remove_tree(const char *dir)
-{
-	char path[512];
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		name(path, sizeof(path), dir, e->d_name);
-		if (unlink(path) != 0)
-			remove_tree(path);
-	}
-	if (d != NULL)
-		(void)closedir(d);
-	(void)rmdir(dir);
-}
-
 void
 vault_bed_free(struct vault_bed *b)
 {
 	vault_bed_stop(b);
-	remove_tree(b->dir);
+	scratch_remove(b->dir);
+}
+
+static const char *
+part_path(const struct vault_bed *b, unsigned part)
+{
+	static char data[340];
+	const char *const paths[] = { data, b->anchor, b->key };
+
+	(void)snprintf(data, sizeof(data), "%s/data.mdb", b->store);
+	return paths[part];
+}
+
+void
+vault_bed_keep(struct vault_bed *b, struct vault_bed_copy *out)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		int fd = open(part_path(b, i), O_RDONLY | O_CLOEXEC);
+		struct stat st;
+
+		must(fd >= 0 && fstat(fd, &st) == 0);
+		out->len[i] = (size_t)st.st_size;
+		must((out->bytes[i] = malloc(out->len[i])) != NULL);
+		must(read(fd, out->bytes[i], out->len[i]) == st.st_size);
+		(void)close(fd);
+	}
+}
+
+void
+vault_bed_put_back(struct vault_bed *b, const struct vault_bed_copy *c, unsigned parts)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		int fd;
+
+		if ((parts & (1u << i)) == 0)
+			continue;
+		/* In place: an anchor is a file of one length and one name. */
+		must((fd = open(part_path(b, i), O_WRONLY | O_CLOEXEC)) >= 0);
+		must(ftruncate(fd, (off_t)c->len[i]) == 0);
+		must(write(fd, c->bytes[i], c->len[i]) == (ssize_t)c->len[i]);
+		must(fsync(fd) == 0 && close(fd) == 0);
+	}
+}
+
+void
+vault_bed_forget(struct vault_bed_copy *c)
+{
+	for (unsigned i = 0; i < 3; i++)
+		free(c->bytes[i]);
 }
 
 static const struct method *
@@ -151,6 +179,8 @@ apply(struct write_job *job, struct writeset *ws)
 	struct vault_call *v = (struct vault_call *)(void *)((uint8_t *)job -
 	    offsetof(struct vault_call, job));
 
+	v->call.response = NULL;
+	v->call.violation_count = 0;
 	return v->call.method->write(v->bed->vault, &v->call, ws);
 }
 
@@ -226,6 +256,16 @@ vault_bed_call(struct vault_bed *b, const char *method, const void *request,
 	return vault_bed_call_again(b, method, request, key, v);
 }
 
+enum status
+vault_bed_status(struct vault_bed *b, const char *method, const void *request)
+{
+	struct vault_call c;
+	enum status rc = vault_bed_call(b, method, request, &c);
+
+	vault_bed_done(&c);
+	return rc;
+}
+
 void
 vault_bed_done(struct vault_call *v)
 {
@@ -233,31 +273,55 @@ vault_bed_done(struct vault_call *v)
 	free((void *)(uintptr_t)v->packed.p);
 }
 
+void
+vault_bed_person(unsigned n, struct vault_bed_person *p)
+{
+	p->request = (Pdvault__V1__CreateSubjectRequest)PDVAULT__V1__CREATE_SUBJECT_REQUEST__INIT;
+	p->identity = (Pdvault__V1__Identity)PDVAULT__V1__IDENTITY__INIT;
+	p->name = (Pdvault__V1__Name)PDVAULT__V1__NAME__INIT;
+	(void)snprintf(p->text[0], 64, "Person.%u@Example.org", n);
+	(void)snprintf(p->text[1], 64, "+49 (30) %07u", n);
+	(void)snprintf(p->text[2], 64, "account-%u", n);
+	(void)snprintf(p->text[3], 64, "Person Number %u", n);
+	p->email = p->text[0];
+	p->phone = p->text[1];
+	p->account = p->text[2];
+	p->name.full = p->text[3];
+	p->identity.name = &p->name;
+	p->identity.n_emails = p->identity.n_phones = p->identity.n_account_ids = 1;
+	p->identity.emails = &p->email;
+	p->identity.phones = &p->phone;
+	p->identity.account_ids = &p->account;
+	p->request.identity = &p->identity;
+}
+
 enum status
 vault_bed_create(struct vault_bed *b, unsigned n, uint8_t id[static 16])
 {
-	Pdvault__V1__CreateSubjectRequest q = PDVAULT__V1__CREATE_SUBJECT_REQUEST__INIT;
-	Pdvault__V1__Identity person = PDVAULT__V1__IDENTITY__INIT;
-	Pdvault__V1__Name full = PDVAULT__V1__NAME__INIT;
-	char text[4][64], *email = text[0], *phone = text[1], *account = text[2];
+	struct vault_bed_person p;
 	struct vault_call c;
 	enum status rc;
 
-	(void)snprintf(text[0], 64, "Person.%u@Example.org", n);
-	(void)snprintf(text[1], 64, "+49 (30) %07u", n);
-	(void)snprintf(text[2], 64, "account-%u", n);
-	(void)snprintf(text[3], 64, "Person Number %u", n);
-	full.full = text[3];
-	person.name = &full;
-	person.n_emails = person.n_phones = person.n_account_ids = 1;
-	person.emails = &email;
-	person.phones = &phone;
-	person.account_ids = &account;
-	q.identity = &person;
-	rc = vault_bed_call(b, "Vault.CreateSubject", &q, &c);
+	vault_bed_person(n, &p);
+	rc = vault_bed_call(b, "Vault.CreateSubject", &p.request, &c);
 	if (rc == STATUS_OK)
-		memcpy(id, ((const Pdvault__V1__CreateSubjectResponse *)(const void *)
-		    c.call.response)->subject.data, 16);
+		memcpy(id, VAULT_BED_ANSWER(CreateSubjectResponse, &c)->subject.data, 16);
+	vault_bed_done(&c);
+	return rc;
+}
+
+enum status
+vault_bed_find(struct vault_bed *b, const char *email, uint8_t id[static 16])
+{
+	Pdvault__V1__FindSubjectRequest q = PDVAULT__V1__FIND_SUBJECT_REQUEST__INIT;
+	struct vault_call c;
+	enum status rc;
+
+	q.lookup_case = PDVAULT__V1__FIND_SUBJECT_REQUEST__LOOKUP_EMAIL;
+	q.email = VAULT_BED_TEXT(email);
+	rc = vault_bed_call(b, "Vault.FindSubject", &q, &c);
+	if (rc == STATUS_OK)
+		memcpy(id, VAULT_BED_ANSWER(FindSubjectResponse, &c)->subjects[0].data, 16);
 	vault_bed_done(&c);
 	return rc;
 }
@@ -265,44 +329,41 @@ vault_bed_create(struct vault_bed *b, unsigned n, uint8_t id[static 16])
 enum status
 vault_bed_find_email(struct vault_bed *b, unsigned n, uint8_t id[static 16])
 {
-	Pdvault__V1__FindSubjectRequest q = PDVAULT__V1__FIND_SUBJECT_REQUEST__INIT;
 	char email[64];
-	struct vault_call c;
-	enum status rc;
 
 	(void)snprintf(email, sizeof(email), "  person.%u@EXAMPLE.org ", n);
-	q.lookup_case = PDVAULT__V1__FIND_SUBJECT_REQUEST__LOOKUP_EMAIL;
-	q.email = email;
-	rc = vault_bed_call(b, "Vault.FindSubject", &q, &c);
-	if (rc == STATUS_OK)
-		memcpy(id, ((const Pdvault__V1__FindSubjectResponse *)(const void *)
-		    c.call.response)->subjects[0].data, 16);
-	vault_bed_done(&c);
-	return rc;
+	return vault_bed_find(b, email, id);
+}
+
+enum status
+vault_bed_change_email(struct vault_bed *b, unsigned n, const uint8_t id[static 16])
+{
+	Pdvault__V1__UpdateIdentityRequest q = PDVAULT__V1__UPDATE_IDENTITY_REQUEST__INIT;
+	Pdvault__V1__Identity person = PDVAULT__V1__IDENTITY__INIT;
+	char email[64], *emails = email;
+
+	(void)snprintf(email, sizeof(email), "changed.%u@example.org", n);
+	person.n_emails = 1;
+	person.emails = &emails;
+	q.subject = VAULT_BED_ID(id);
+	q.identity = &person;
+	return vault_bed_status(b, "Vault.UpdateIdentity", &q);
 }
 
 enum status
 vault_bed_erase(struct vault_bed *b, const uint8_t id[static 16])
 {
 	Pdvault__V1__EraseSubjectRequest q = PDVAULT__V1__ERASE_SUBJECT_REQUEST__INIT;
-	struct vault_call c;
-	enum status rc;
 
-	q.subject = (ProtobufCBinaryData){ 16, (uint8_t *)(uintptr_t)id };
-	rc = vault_bed_call(b, "Rights.EraseSubject", &q, &c);
-	vault_bed_done(&c);
-	return rc;
+	q.subject = VAULT_BED_ID(id);
+	return vault_bed_status(b, "Rights.EraseSubject", &q);
 }
 
 enum status
 vault_bed_get(struct vault_bed *b, const uint8_t id[static 16])
 {
 	Pdvault__V1__GetIdentityRequest q = PDVAULT__V1__GET_IDENTITY_REQUEST__INIT;
-	struct vault_call c;
-	enum status rc;
 
-	q.subject = (ProtobufCBinaryData){ 16, (uint8_t *)(uintptr_t)id };
-	rc = vault_bed_call(b, "Vault.GetIdentity", &q, &c);
-	vault_bed_done(&c);
-	return rc;
+	q.subject = VAULT_BED_ID(id);
+	return vault_bed_status(b, "Vault.GetIdentity", &q);
 }

@@ -1,0 +1,27 @@
+/*
+ * What the files of the LMDB side of the store share.
+ */
+#ifndef SERVER_STORE_STORE_LMDB_INTERNAL_H
+#define SERVER_STORE_STORE_LMDB_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "server/store/store.h"
+
+#define STORE_PATH_MAX 4096u
+
+struct store {
+	struct MDB_env *env;
+	unsigned dbi[STORE_TABLE_COUNT];
+	uint64_t map_bytes, reserve_bytes;
+	uint64_t allocated;		/* bytes of the file that are surely on the disk */
+	_Atomic uint64_t used;
+	int lock_fd, data_fd;
+	bool read_only;
+	char data[STORE_PATH_MAX];
+};
+
+/* Sets used from what LMDB says. */
+void store_lmdb_count(struct store *st);
+
+#endif /* SERVER_STORE_STORE_LMDB_INTERNAL_H */
