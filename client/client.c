@@ -39,13 +39,13 @@ struct pdv_client {
 	struct flight *flights;
 	nng_aio *timer;
 	atomic_bool closing;
+	atomic_uint_fast64_t running; /* calls not ended, and callbacks not returned */
 	pthread_mutex_t lock;
 	pthread_cond_t quiet; /* ${running} has become 0 */
 	struct flight *idle;
 	struct call *first, *last; /* waiting, oldest first */
 	unsigned waiting;
 	unsigned flying;
-	uint64_t running; /* calls not ended, and callbacks not returned */
 	bool armed;
 	nng_time rings; /* when the timer will, if armed */
 	struct epochs epochs;
@@ -120,10 +120,10 @@ tell(struct pdv_client *c, struct call *call)
 	in_callback = true;
 	call->done(call->result, call->arg);
 	in_callback = outer;
+	if (atomic_fetch_sub(&c->running, 1) > 1)
+		return;
 	lock(c);
-	must(c->running > 0);
-	if (--c->running == 0)
-		must(pthread_cond_broadcast(&c->quiet) == 0);
+	must(pthread_cond_broadcast(&c->quiet) == 0);
 	unlock(c);
 }
 
@@ -153,6 +153,8 @@ client_landed(struct pdv_client *c, struct flight *f, struct call *call)
 		f->next = c->idle;
 		c->idle = f;
 		c->flying--;
+	} else {
+		epochs_mark(&c->epochs, &f->mark);
 	}
 	unlock(c);
 	if (next != NULL)
@@ -291,7 +293,10 @@ client_submit(struct pdv_client *c, struct call *call, struct client_refusal *wh
 		    "more calls wait than the handle allows"};
 		taken = false;
 	}
-	c->running += taken;
+	if (taken)
+		atomic_fetch_add(&c->running, 1);
+	if (f != NULL)
+		epochs_mark(&c->epochs, &f->mark);
 	unlock(c);
 	if (f != NULL)
 		flight_start(f, call);
@@ -364,6 +369,7 @@ make(const struct pdv_client_options *o, struct pdv_client **out,
 	c->deadline_ms = o->deadline_ms > 0 ? o->deadline_ms : PDV_DEADLINE_DEFAULT_MS;
 	c->waiting_max = o->waiting > 0 ? o->waiting : PDV_WAITING_DEFAULT;
 	atomic_init(&c->closing, false);
+	atomic_init(&c->running, 0);
 	must(pthread_mutex_init(&c->lock, NULL) == 0);
 	must(pthread_cond_init(&c->quiet, NULL) == 0);
 	if ((code = servers_open(&c->servers, o, why)) == PDV_OK)

@@ -105,7 +105,8 @@ send(struct flight *f)
 	}
 	if (servers->count > 1 && left > CONNECT_TURN)
 		left = CONNECT_TURN; /* also a connected one may just have gone */
-	client_mark(f->client, &f->mark);
+	if (c->tries > 0) /* the first try's mark was set with its turn */
+		client_mark(f->client, &f->mark);
 	f->state = FLIGHT_SEND;
 	nng_aio_set_msg(f->aio, m);
 	nng_aio_set_timeout(f->aio, left);

@@ -44,7 +44,10 @@ struct flight {
 enum pdv_code flight_init(struct flight *f, struct pdv_client *client)
     __attribute__((warn_unused_result));
 
-/* flight_start(f, call): begin ${call}; ${f} is idle. Any thread; never waits, never ends it. */
+/*
+ * flight_start(f, call):
+ * Begin ${call}; ${f} is idle and its mark set. Any thread; never waits, never ends it.
+ */
 void flight_start(struct flight *f, struct call *call);
 
 /*

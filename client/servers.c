@@ -193,8 +193,10 @@ prefer(struct servers *s, unsigned i)
 unsigned
 servers_pick(struct servers *s, unsigned turn)
 {
-	unsigned i;
+	unsigned i = s->preferred;
 
+	if (s->list[i].pipe_count > 0)
+		return i;
 	lock(s);
 	if (s->list[s->preferred].pipe_count == 0)
 		prefer(s, next_connected(s, s->preferred));
@@ -208,9 +210,7 @@ servers_pick(struct servers *s, unsigned turn)
 void
 servers_heard(struct servers *s, unsigned i)
 {
-	lock(s);
 	s->list[i].heard = nng_clock();
-	unlock(s);
 }
 
 void

@@ -6,6 +6,7 @@
 #define CLIENT_SERVERS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,17 +25,20 @@ struct server {
 	struct servers *all;
 	nng_socket socket;
 	bool open;
-	unsigned pipe_count; /* connections that are there now */
+	atomic_uint pipe_count; /* connections that are there now */
 	uint32_t pipes[2 * PDV_CONNECTIONS_MAX];
-	nng_time heard; /* when it last answered */
+	_Atomic nng_time heard; /* when it last answered */
 };
 
-/* The lock guards all below it and is never held while nng is called. */
+/*
+ * The lock guards changes to all below it and is never held while nng is called. What is
+ * atomic may be read without it: while the preferred server works, no call takes it.
+ */
 struct servers {
 	struct tls_context *tls;
 	unsigned count;
 	pthread_mutex_t lock;
-	unsigned preferred;
+	atomic_uint preferred;
 	uint64_t failovers;
 	struct server list[PDV_SERVERS_MAX];
 };

@@ -31,7 +31,8 @@ static const struct config_key keys[] = {
 	    "Number of this vault: the first two bytes of every subject id. Set by `init`, never "
 	    "changed."),
 	KEY("vault", "default_country_code", COUNT, country_code, "0", 0, 999,
-	    "Calling code for phone numbers that have none, as 49; 0: they are taken as they are."),
+	    "Calling code for phone numbers that have none, as 49; 0: they are taken as they are. "
+	    "Set by `init`, never changed."),
 	KEY("vault", "map_size", BYTES, map_bytes, "64G", 16 * MIB, 16384 * GIB,
 	    "Upper limit of the store; address space, not memory."),
 	KEY("vault", "reserve", BYTES, reserve_bytes, "16M", MIB, 16 * GIB,
@@ -52,7 +53,7 @@ static const struct config_key keys[] = {
 	    "PEM file of the server's certificate, then its intermediates."),
 	KEY("tls", "key", PATH, tls_key, NULL, 1, 0,
 	    "PEM file of its private key, mode 0600 or 0400."),
-	KEY("secret", "memory", BYTES, secret_bytes, "4M", 256 * KIB, 256 * MIB,
+	KEY("secret", "memory", BYTES, secret_bytes, "4M", 4 * MIB, 256 * MIB,
 	    "Locked memory for keys; needs RLIMIT_MEMLOCK of at least as much."),
 	KEY("limits", "requests_in_flight", COUNT, contexts, "256", 1, 4096,
 	    "Requests received and not yet answered, of all connections together."),
@@ -72,7 +73,7 @@ static const struct config_key keys[] = {
 	    "Longest deadline that a request may bring."),
 	KEY("limits", "send_timeout", TIME, send_timeout_ms, "1500ms", 10, 60 * SECOND,
 	    "A connection that does not take its answer within this time is closed."),
-	KEY("limits", "pool_threads", COUNT, pool_threads, "2", 1, 64,
+	KEY("limits", "pool_threads", COUNT, pool_threads, "2", 1, 16,
 	    "Threads for reads of many records."),
 	KEY("limits", "pool_queue", COUNT, pool_queue, "256", 1, 65536,
 	    "Such reads that may wait; more are answered QUEUE_FULL."),

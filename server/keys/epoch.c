@@ -52,6 +52,30 @@ epoch_free(struct epochs *e)
 	free(e);
 }
 
+#ifdef PDV_TEST_HOOKS
+static void (*watch)(bool pinned);
+
+void
+epoch_test_watch(void (*f)(bool pinned))
+{
+	watch = f;
+}
+#endif
+
+static void
+set_pin(struct epochs *e, unsigned reader, uint64_t epoch)
+{
+#ifdef PDV_TEST_HOOKS
+	if (watch != NULL)
+		watch(false);
+#endif
+	atomic_store(&e->pin[reader].epoch, epoch);
+#ifdef PDV_TEST_HOOKS
+	if (watch != NULL)
+		watch(true);
+#endif
+}
+
 void
 epoch_pin(struct epochs *e, unsigned reader)
 {
@@ -65,7 +89,7 @@ epoch_pin(struct epochs *e, unsigned reader)
 	 */
 	do {
 		seen = now;
-		atomic_store(&e->pin[reader].epoch, seen);
+		set_pin(e, reader, seen);
 		now = atomic_load(&e->current);
 	} while (now != seen);
 }

@@ -57,4 +57,9 @@ void epoch_settle(struct epochs *e, bool erased);
 /* No thread is inside epoch_pin(). */
 void epoch_check(struct epochs *e);
 
+#ifdef PDV_TEST_HOOKS
+/* Called inside epoch_pin(), before and after each time that the pin is set. NULL: nothing. */
+void epoch_test_watch(void (*f)(bool pinned));
+#endif
+
 #endif /* SERVER_KEYS_EPOCH_H */

@@ -21,7 +21,7 @@ struct writer;
 #define RPC_VAULT_ID_LEN 16u
 #define RPC_CONTEXTS_MAX 4096u
 #define RPC_CONNECTIONS_MAX 65536u
-#define RPC_POOL_THREADS_MAX 64u
+#define RPC_POOL_THREADS_MAX 16u	/* with nng's 16 at most, all can read: EPOCH_READERS_MAX */
 
 /* Each has a default, from RPC_LIMITS_DEFAULT, and must not be 0. */
 struct rpc_limits {

@@ -168,10 +168,8 @@ switch_prepare(struct vault *v, struct overlay *o)
 
 	/* K3: e + 1 is on the medium, read back, before anything can rest on it. */
 	rc = anchor_prepare(v->anchor, root->epoch, root->commitment, &root->self);
-	if (rc != STATUS_OK) {
-		metrics_add(METRIC_ANCHOR_ERRORS, 1);
+	if (rc != STATUS_OK)
 		return rc;
-	}
 	epoch_stage(v->epochs, root);
 	return STATUS_OK;
 }
@@ -188,10 +186,8 @@ settle_anchor(struct vault *v, uint64_t epoch)
 	enum status rc = STATUS_ANCHOR;
 
 	/* K5: the old root dies here. */
-	for (int i = 0; i < SETTLE_TRIES && rc != STATUS_OK; i++) {
-		if ((rc = anchor_settle(v->anchor, epoch)) != STATUS_OK)
-			metrics_add(METRIC_ANCHOR_ERRORS, 1);
-	}
+	for (int i = 0; i < SETTLE_TRIES && rc != STATUS_OK; i++)
+		rc = anchor_settle(v->anchor, epoch);
 	if (rc != STATUS_OK) {
 		atomic_store(&v->read_only, "ANCHOR_NOT_ERASED");
 		log_event(LOG_READ_ONLY, LOG_S(WHY, "the old slot of the anchor cannot be overwritten"),
@@ -217,6 +213,16 @@ refresh_cache(struct vault *v, struct overlay *o)
 	}
 }
 
+static uint64_t
+count_dropped(struct overlay *o)
+{
+	uint64_t n = 0;
+
+	for (const struct overlay_item *it = overlay_dirty(o, 0); it != NULL; it = it->next_dirty)
+		n += it->kind == SEAL_KEYRING && it->deleted;
+	return n;
+}
+
 enum status
 switch_finish(struct vault *v, struct overlay *o)
 {
@@ -237,5 +243,7 @@ switch_finish(struct vault *v, struct overlay *o)
 	metrics_set(METRIC_EPOCH, epoch);
 	metrics_set(METRIC_SETTLED_EPOCH, epoch_settled(v->epochs));
 	metrics_add(METRIC_SWITCHES, 1);
+	if (erased == STATUS_OK)
+		metrics_add(METRIC_SUBJECTS_SHREDDED, count_dropped(o));
 	return erased;
 }

@@ -11,7 +11,8 @@
 #include "server/store/vault_internal.h"
 
 #define CACHE_BYTES (1u << 20)
-#define META_VAULT_LEN (VAULT_ID_LEN + 2u + 8u)
+enum { OFF_NUMBER = VAULT_ID_LEN, OFF_CREATED = OFF_NUMBER + 2, OFF_COUNTRY = OFF_CREATED + 8,
+	META_VAULT_LEN = OFF_COUNTRY + 2 };
 
 static _Atomic uint64_t serials = 1;
 
@@ -65,8 +66,9 @@ write_first_rows(struct vault *v, const struct root *root, const uint8_t *root_b
 
 	bytes_put32(format, VAULT_FORMAT);
 	memcpy(vault, v->id, VAULT_ID_LEN);
-	bytes_put16(vault + VAULT_ID_LEN, v->number);
-	bytes_put64(vault + VAULT_ID_LEN + 2, (uint64_t)clock_wall_ms());
+	bytes_put16(vault + OFF_NUMBER, v->number);
+	bytes_put64(vault + OFF_CREATED, (uint64_t)clock_wall_ms());
+	bytes_put16(vault + OFF_COUNTRY, v->country_code);
 	bytes_put64(epoch, root->epoch);
 	memcpy(epoch + 8, root->commitment, SEAL_DIGEST_LEN);
 	if ((rc = store_allocate(v->store, 16, 4096, false)) != STATUS_OK ||
@@ -165,7 +167,13 @@ read_identity(struct vault *v)
 		goto end;
 	}
 	memcpy(v->id, value.p, VAULT_ID_LEN);
-	v->number = bytes_get16(value.p + VAULT_ID_LEN);
+	v->number = bytes_get16(value.p + OFF_NUMBER);
+	/* Phones are stored with it: under another one an erasure would not find its own look-ups. */
+	if (bytes_get16(value.p + OFF_COUNTRY) != v->country_code) {
+		rc = STATUS_CONFIG;
+		log_event(LOG_FATAL, LOG_S(WHAT, "default_country_code is not what the vault was made with"),
+		    LOG_N(COUNT, v->country_code), LOG_N(OTHER, bytes_get16(value.p + OFF_COUNTRY)));
+	}
 end:
 	store_snapshot_end(s);
 out:

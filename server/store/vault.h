@@ -21,7 +21,7 @@ struct vault_options {
 	const char *anchor_path, *key_path;	/* files */
 	uint16_t number;		/* vault number, at init; leads every subject id */
 	uint64_t map_bytes, reserve_bytes;	/* as in store.h */
-	uint16_t country_code;		/* of phones without one, as 49; 0: none is added */
+	uint16_t country_code;		/* of phones without one, as 49; 0: none is added; never changes */
 	bool force_class_d;
 };
 

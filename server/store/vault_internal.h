@@ -33,7 +33,7 @@ struct vault {
 
 /* Rows of STORE_META. */
 #define META_FORMAT "format"		/* format (4) */
-#define META_VAULT "vault"		/* id (16), number (2), create time in ms (8) */
+#define META_VAULT "vault"		/* id (16), number (2), create time in ms (8), country code (2) */
 #define META_EPOCH "epoch"		/* epoch (8), commitment of the root page (32) */
 #define META_ROOT "root"		/* sealed root page */
 #define META_START "start"		/* starts (8): recovery's durable commit */

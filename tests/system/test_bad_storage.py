@@ -243,7 +243,6 @@ def damaged_engine(b, ids):
         'no magic': lambda path: (put(path, b'\xff' * 4, 16), put(path, b'\xff' * 4, 4096 + 16)),
         'empty': lambda path: put(path, b''),
         'half a page': lambda path: put(path, content(path)[:2048]),
-        'cut off': lambda path: put(path, content(path)[:12288]),
     }
     for name, spoil in cases.items():
         with borrowed(b, 'store/data.mdb', 'anchor'):
@@ -262,8 +261,7 @@ def damaged_engine(b, ids):
 def write_until_full(b):
     """Creates until the store is full; the ids of those that were made."""
     made, refusal = [], None
-    padding = ''.join(wire.field(8, wire.field(1, f'k{i}') + wire.field(2, 'v' * 1000)).decode()
-                      for i in range(16)).encode()
+    padding = b''.join(wire.field(8, wire.field(1, f'k{i}') + wire.field(2, 'v' * 1000)) for i in range(16))
     with wire.Peer(b) as p:
         for n in range(20000):
             message = wire.field(1, wire.field(1, f'{MARK} full')) + wire.field(7, f'full-{n}') + padding

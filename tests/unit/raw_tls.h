@@ -1,5 +1,5 @@
 /*
- * A TLS client made of a plain socket and OpenSSL alone, for peers that break the rules.
+ * TLS peers made of a plain socket and OpenSSL alone, to break the rules or look closely.
  */
 #ifndef TESTS_RAW_TLS_H
 #define TESTS_RAW_TLS_H
@@ -18,7 +18,24 @@
  */
 SSL *raw_tls_connect(struct pki *p, const char *cert, int port, int version);
 
-/* raw_tls_greet(ssl): exchange SP headers as a REQ; did the other end's come? */
+/* raw_tls_listen(port): a listening socket on 127.0.0.1, which the caller closes. */
+int raw_tls_listen(int *port);
+
+/*
+ * raw_tls_accept(p, cert, fd):
+ * Take one connection and handshake as a server with ${cert} that asks for a certificate and
+ * looks at none. NULL if that failed. The caller ends it by raw_tls_close.
+ */
+SSL *raw_tls_accept(struct pki *p, const char *cert, int fd);
+
+/* raw_tls_quiet(ssl, ms): does the other end send nothing for that long? */
+bool raw_tls_quiet(SSL *ssl, int ms);
+
+/*
+ * raw_tls_greet(ssl):
+ * Exchange SP headers, as a REQ or, of an accepted connection, as a REP; did the other
+ * end's come?
+ */
 bool raw_tls_greet(SSL *ssl);
 
 /*

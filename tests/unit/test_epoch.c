@@ -190,8 +190,43 @@ waits_for_a_reader(void **state)
 	epoch_settle(e, true);
 }
 
+static int pins_watched;
+
+/* A switch whose K6 runs while a reader sets a pin for the epoch that it read before. */
+static void
+switch_meanwhile(bool pinned)
+{
+	if (pins_watched++ >= 2)
+		return;
+	if (pinned) {
+		epoch_settle(e, true);
+		return;
+	}
+	stage(11);
+	assert_true(epoch_advance(e, SECOND_NS));
+}
+
+static void
+pin_in_the_middle_of_a_switch(void **state)
+{
+	(void)state;
+	pins_watched = 0;
+	epoch_test_watch(switch_meanwhile);
+	epoch_pin(e, 5);
+	epoch_test_watch(NULL);
+	/* It was set again, for the epoch whose root is there. */
+	assert_int_equal(pins_watched, 4);
+	assert_int_equal(epoch_settled(e), 11);
+	epoch_check(e);
+	stage(12);
+	assert_false(epoch_advance(e, SECOND_NS / 50));
+	epoch_unpin(e, 5);
+	epoch_settle(e, true);
+	epoch_check(e);
+}
+
 #define READERS 3u
-#define SWITCHES 3000u
+#define SWITCHES 5000u
 
 struct reader_arg {
 	unsigned number;
@@ -294,6 +329,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(stuck_reader, setup, teardown),
 		cmocka_unit_test_setup_teardown(pins_of_the_new_epoch_do_not_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(waits_for_a_reader, setup, teardown),
+		cmocka_unit_test_setup_teardown(pin_in_the_middle_of_a_switch, setup, teardown),
 		cmocka_unit_test_setup_teardown(readers_and_switches, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_memory, setup, teardown),
 	};

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <nng/nng.h>
+
+#include <nng/protocol/reqrep0/req.h>
 
 #include <openssl/pem.h>
 
@@ -201,6 +206,37 @@ test_raw_clients(void **state)
 	tls_context_free(server);
 }
 
+/*
+ * A client sends nothing before the server has spoken, since until then the server may
+ * still refuse it.
+ */
+static void
+test_server_first(void **state)
+{
+	struct pki *p = *state;
+	struct tls_context *client = echo_context(p, "client", TLS_CLIENT);
+	char url[64];
+	nng_socket s;
+	nng_dialer d;
+	SSL *ssl;
+	int fd, port;
+
+	fd = raw_tls_listen(&port);
+	(void)snprintf(url, sizeof(url), "tls+tcp://127.0.0.1:%d", port);
+	assert_int_equal(nng_req0_open(&s), 0);
+	assert_int_equal(nng_dialer_create(&d, s, url), 0);
+	assert_int_equal(tls_context_dial(client, d), PDV_OK);
+	assert_int_equal(nng_dialer_start(d, NNG_FLAG_NONBLOCK), 0);
+	ssl = raw_tls_accept(p, "server", fd);
+	assert_non_null(ssl);
+	assert_true(raw_tls_quiet(ssl, 200));
+	assert_true(raw_tls_greet(ssl));
+	raw_tls_close(ssl);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(nng_close(s), 0);
+	tls_context_free(client);
+}
+
 /* Files. */
 
 static void
@@ -214,17 +250,19 @@ write_text(struct pki *p, const char *file, const char *text, unsigned mode)
 	assert_int_equal(chmod(pki_path(p, file), mode), 0);
 }
 
+/* A new key of type ${type}, under a password if there is a ${cipher}. */
 static void
-write_locked_key(struct pki *p)
+write_key(struct pki *p, const char *file, const char *type, const EVP_CIPHER *cipher)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	FILE *f = fopen(pki_path(p, "locked.key"), "w");
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, type, "P-256");
+	const unsigned char *word = cipher != NULL ? (const unsigned char *)"x" : NULL;
+	FILE *f = fopen(pki_path(p, file), "w");
 
 	assert_non_null(f);
-	assert_int_equal(chmod(pki_path(p, "locked.key"), 0600), 0);
-	assert_int_equal(PEM_write_PrivateKey(f, key, EVP_aes_256_cbc(),
-			     (const unsigned char *)"x", 1, NULL, NULL),
-	    1);
+	assert_non_null(key);
+	assert_int_equal(chmod(pki_path(p, file), 0600), 0);
+	assert_int_equal(
+	    PEM_write_PrivateKey(f, key, cipher, word, word != NULL ? 1 : 0, NULL, NULL), 1);
 	assert_int_equal(fclose(f), 0);
 	EVP_PKEY_free(key);
 }
@@ -272,6 +310,7 @@ test_files(void **state)
 		{ "crl", "ca.pem" }, { "cert", "absent" }, { "cert", "garbage" },
 		{ "cert", "client.key" }, { "key", "absent" }, { "key", "server.key" },
 		{ "key", "garbage" }, { "key", "loose.key" }, { "key", "locked.key" },
+		{ "key", "other.key" },
 	};
 	struct pki *p = *state;
 	size_t i;
@@ -279,7 +318,8 @@ test_files(void **state)
 	assert_int_equal(engine_register(), PDV_OK);
 	pki_issue(p, "loose", &(struct pki_spec){ 0 });
 	assert_int_equal(chmod(pki_path(p, "loose.key"), 0640), 0);
-	write_locked_key(p);
+	write_key(p, "locked.key", "EC", EVP_aes_256_cbc());
+	write_key(p, "other.key", "ED25519", NULL);
 	write_text(p, "empty", "", 0600);
 	write_text(p, "garbage", "nothing of use\n", 0600);
 	write_text(p, "torn",
@@ -333,6 +373,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_server_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_server_spiffe, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_raw_clients, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_server_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_rules, setup, teardown),
