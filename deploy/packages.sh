@@ -4,10 +4,10 @@
 #   deploy/packages.sh --list SET                 prints the names only
 set -euo pipefail
 
-build=(ca-certificates cmake curl gcc libc6-dev libcmocka-dev libcsv-dev libinih-dev libjansson-dev
+build=(cmake gcc libc6-dev libcsv-dev libinih-dev libjansson-dev
 	liblmdb-dev libmicrohttpd-dev libnng-dev libprotobuf-c-dev libsodium-dev libssl-dev
 	libutf8proc-dev ninja-build openssl pkg-config protobuf-c-compiler)
-test=(binutils procps python3 python3-lmdb python3-nacl)
+test=(binutils libcmocka-dev procps python3 python3-lmdb python3-nacl)
 nightly=(clang clang-tidy libclang-rt-14-dev llvm)
 
 of() {

@@ -103,9 +103,10 @@ load_rows(struct vault *v, struct store_snapshot *s, struct loaded *l)
 		goto out;
 	if ((rc = vault_snapshot_epoch(s, &l->epoch, l->commitment)) != STATUS_OK)
 		goto out;
-	if ((rc = store_get(s, STORE_META, META_KEY(META_ROOT), &box)) != STATUS_OK)
+	rc = store_get(s, STORE_META, META_KEY(META_ROOT), &box);
+	if (rc != STATUS_OK && rc != STATUS_ABSENT)
 		goto out;
-	if (box.len != ROOT_BOX_LEN)
+	if (rc == STATUS_ABSENT || box.len != ROOT_BOX_LEN)
 		rc = STATUS_CORRUPT;
 	else
 		memcpy(l->box, box.p, ROOT_BOX_LEN);

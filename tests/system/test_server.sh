@@ -48,7 +48,7 @@ soon() {
 	fail "not within 60 s: $*"
 }
 
-logged() { grep -q -e "$1" "$dir/log"; }
+logged() { grep -q -s -e "$1" "$dir/log"; }
 
 # The port that the log gives for what matches $1.
 port_of() {
@@ -177,6 +177,7 @@ soon ended
 wait "$pid" || fail "exit status $? after SIGTERM"
 says '"event":"drain"' log
 says '"event":"stop"' log
+rm "$dir/log"				# or what it says would be taken for the new one's
 "$bin/pdvaultd" run --config "$dir/conf" --force-class-d 2>"$dir/log" &
 pid=$!
 soon logged '"event":"ready"'

@@ -94,6 +94,31 @@ test_result_wiped(void **state)
 	assert_int_equal(count_marks(), 0);
 }
 
+/* The same where the answer needs more memory than the first block has. */
+static void
+test_large_result_wiped(void **state)
+{
+	Pdvault__V1__GetIdentityResponse m = PDVAULT__V1__GET_IDENTITY_RESPONSE__INIT;
+	Pdvault__V1__Identity id = PDVAULT__V1__IDENTITY__INIT;
+	char secret[MARK_LEN + 1], *emails[1000];
+	struct pdv_result *r;
+	size_t i;
+
+	(void)state;
+	mark(secret);
+	for (i = 0; i < 1000; i++)
+		emails[i] = secret;
+	m.identity = &id;
+	id.emails = emails;
+	id.n_emails = 1000;
+	r = codec_read(METHOD_GET_IDENTITY, &m.base, &codec_nothing);
+	sodium_memzero(secret, sizeof(secret));
+	assert_int_equal(pdv_result_identity(r)->email_count, 1000);
+	assert_true(count_marks() >= 1000);
+	pdv_result_free(r);
+	assert_int_equal(count_marks(), 0);
+}
+
 static void
 test_request_wiped(void **state)
 {
@@ -316,6 +341,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_result_wiped),
+	    cmocka_unit_test(test_large_result_wiped),
 	    cmocka_unit_test(test_request_wiped),
 	    cmocka_unit_test(test_envelope_refusal),
 	    cmocka_unit_test(test_envelope_malformed),

@@ -53,8 +53,10 @@ vault_bed_new(struct vault_bed *b)
 enum status
 vault_bed_start(struct vault_bed *b)
 {
-	enum status rc = vault_open(&b->options, &b->vault);
+	enum status rc;
 
+	initialise();
+	rc = vault_open(&b->options, &b->vault);
 	return rc == STATUS_OK ? writer_start(b->vault, &b->writer) : rc;
 }
 
@@ -223,14 +225,21 @@ vault_bed_wait(struct vault_call *v)
 }
 
 void
-vault_bed_submit(struct vault_bed *b, const char *method, const void *request,
-    struct vault_call *v)
+vault_bed_submit_again(struct vault_bed *b, const char *method, const void *request,
+    const uint8_t key[16], struct vault_call *v)
 {
-	prepare(b, method, request, NULL, v);
+	prepare(b, method, request, key, v);
 	if (v->rc == STATUS_OK)
 		submit(b, v);
 	else
 		v->finished = true;
+}
+
+void
+vault_bed_submit(struct vault_bed *b, const char *method, const void *request,
+    struct vault_call *v)
+{
+	vault_bed_submit_again(b, method, request, NULL, v);
 }
 
 enum status

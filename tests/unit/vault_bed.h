@@ -75,9 +75,11 @@ enum status vault_bed_status(struct vault_bed *b, const char *method, const void
 enum status vault_bed_call_again(struct vault_bed *b, const char *method, const void *request,
     const uint8_t key[16], struct vault_call *out);
 
-/* Without waiting: submit many, then wait for each. Mutations only. */
+/* Without waiting: submit many, then wait for each. Mutations only. key NULL: a new one. */
 void vault_bed_submit(struct vault_bed *b, const char *method, const void *request,
     struct vault_call *out);
+void vault_bed_submit_again(struct vault_bed *b, const char *method, const void *request,
+    const uint8_t key[16], struct vault_call *out);
 enum status vault_bed_wait(struct vault_call *c);
 void vault_bed_done(struct vault_call *c);
 

@@ -1,0 +1,219 @@
+#!/usr/bin/python3
+"""F1: after a shred every 32-byte window, at all alignments, of the anchor, the memory image and the data
+files: no dead key, nor what opens a box under one, and no living key opens anything of the person. F11: the same
+person created again has keys, an id and a pseudonym that have nothing to do with the first.
+
+Each clean result has its control: before the shred the same reader opens the person with the same files, the
+same search finds the person's keys in memory, and it always finds the live root key.
+"""
+import json
+import os
+import shutil
+
+import lab
+import reader
+from bed import main, need, same, say, step
+from lab import key_id
+
+MARK = 'Marker Of Knights'
+PEOPLE = 70		# more than two leaves of the tree, and a split bucket
+ROOT_PURPOSE = 1
+
+
+def identity(i):
+    return {'name': {'full': f'{MARK} {i}'}, 'emails': [f'knight{i}@knights.example'],
+            'phones': [f'+49 30 5550{i:04}'], 'account_ids': [f'knight-{i}']}
+
+
+def create(b, i):
+    """A person with all that there is: identity, billing, a transaction."""
+    subject = b.create(identity(i), {'legal_name': f'{MARK} {i}', 'tax_id': f'TAX{i}'})
+    text = json.dumps({'transactions': [{'id': f't{i}', 'time': '2024-02-03T04:05:06Z', 'currency': 'EUR',
+                                         'amount_minor': i, 'description': f'{MARK} {i}'}]})
+    b.cli('transaction', 'append', subject, '--input', '-', text=text)
+    return subject
+
+
+def raw(subject):
+    import base64
+    return base64.b32decode(subject[4:].upper() + '======')
+
+
+class Moment:
+    """The vault's files as they are now, and what can be opened in them."""
+
+    def __init__(self, b, name):
+        self.folder = b.path(name)
+        reader.copy(b.dir, self.folder)
+        self.vault = reader.read(self.folder)
+        self.live = self.vault.live_keys()
+
+    def boxes_of(self, subject):
+        """What the person's data and keys lie in: keyring, records, and the pages above."""
+        person = self.vault.people[subject]
+        above = {(reader.TREE_S, level, person.slot >> 5 * level) for level in range(1, 13)}
+        for e in self.vault.entries:
+            if e['subject'] == subject:
+                level, index = e['place']
+                above |= {(reader.TREE_B, level + n, index >> 5 * n) for n in range(13)}
+        return [x for x in self.vault.boxes if x.owner == subject or x.owner in above or
+                x.kind == reader.ROOT_PAGE]
+
+
+def opens_before(before, subject, i):
+    """The control of the reader: everything of the person opens."""
+    person = before.vault.people[subject]
+    text = f'{MARK} {i}'.encode()
+    need(all(text in person.records[c] for c in (1, 3)), 'the records of before do not open')
+    need(any(text in t for t in person.transactions.values()), 'the transaction of before does not open')
+    need(sum(e['subject'] == subject for e in before.vault.entries) == 3, 'the look-ups of before')
+
+
+def closed_after(before, after, subject):
+    """No living key opens a box of before that was the person's or on the way to them."""
+    need(subject not in after.vault.people, 'the keyring is still there')
+    need(all(e['subject'] != subject for e in after.vault.entries), 'a look-up is still there')
+    slot = before.vault.people[subject].slot.to_bytes(8, 'big')
+    for table in ('keyrings', 'records', 'transactions'):
+        need(not any(k.startswith(slot) for k in after.vault.rows[table]), f'a row of {table}')
+    boxes = before.boxes_of(subject)
+    tried = 0
+    for box in boxes:
+        same(box.open() is not None, True, 'the control')
+        for key in after.live:
+            tried += 1
+            try:
+                box.open(key)
+            except reader.Closed:
+                continue
+            raise lab.bed.Failed(f'a living key ({after.live[key]}) opens a box of kind {box.kind}')
+    say(f'{len(boxes)} boxes of before, {len(after.live)} living keys: none of {tried} opens')
+    return boxes
+
+
+def anchor_closed(before, after):
+    """The old anchor's root is in no slot of the new one, and the new anchor does not open the old store."""
+    for slot in after.vault.slots:
+        if slot.valid:
+            same(slot.root(after.vault.ident, after.vault.kek), after.vault.root, 'a valid slot')
+    same(sum(s.valid for s in after.vault.slots), 1, 'valid slots')
+    old = after.folder + '.old'
+    shutil.copytree(before.folder, old)
+    shutil.copy(os.path.join(after.folder, 'anchor'), os.path.join(old, 'anchor'))
+    try:
+        reader.read(old)
+    except reader.Closed:
+        return
+    raise lab.bed.Failed('the anchor of after opens the store of before')
+
+
+def derived(moment, boxes):
+    """Secrets made of keys: what encrypts each box, and what opens the anchor's wraps."""
+    found = {key_id(box.inner_key()): 'inner key' for box in boxes}
+    for slot in moment.vault.slots:
+        if slot.valid:
+            found[key_id(slot.digest)] = 'digest of the stripes'
+            found[key_id(slot.wrap_key(moment.vault.kek))] = 'wrap key'
+    return found
+
+
+def search(b, name, living, dead):
+    """The image must hold the live root and nothing that is dead."""
+    parts = b.image(name)
+    names = [name, *b.files()]
+    found, windows = b.scan([*living, *dead], *names)
+    say(f'{windows} windows of {len(names)} files and images hashed for {len(dead)} dead keys')
+    for where, offset, ident in found:
+        if ident in dead:
+            place = lab.part_of(parts, offset) if where == name else offset
+            say(f'DEAD: {dead[ident]} in {where} at {place}')
+    return found
+
+
+def erase(b, lab_registry_before, victim, i):
+    """One shred with all its checks; what was before it."""
+    subject = raw(victim)
+    b.cli('subject', 'get', victim)		# so that its page is in the cache
+    before = Moment(b, f'before{i}')
+    opens_before(before, subject, i)
+    person = before.vault.people[subject]
+    mine = {key_id(k): c for c, k in person.keys.items()}
+    mine[key_id(person.subject_key)] = 'subject'
+    made = dict(b.registered())
+    need(all(k in made for k in mine), 'keys of the person that are not registered')
+    need(any(k in mine for k, _ in b.registered()[lab_registry_before:]), 'the person is older than the test')
+    root = key_id(before.vault.root)
+    same(made[root], ROOT_PURPOSE, 'the registered purpose of the root')
+    # The control of the search.
+    b.image('image')
+    found, _ = b.scan([root, *mine], 'image')
+    seen = {ident for _, _, ident in found}
+    need(root in seen, 'the live root key is not in the image: nothing that follows would count')
+    need(key_id(person.subject_key) in seen, 'the key of a person who was just read is not in the image')
+    say(f'before: the person opens; root and {len(seen & set(mine))} of {len(mine)} keys are in memory')
+
+    answer = b.cli('subject', 'erase', victim, '--yes', '--json').json
+    same(answer['state'], 'SHREDDED', 'the erasure')
+    after = Moment(b, f'after{i}')
+    same(after.vault.epoch, before.vault.epoch + 1, 'the epoch')
+    boxes = closed_after(before, after, subject)
+    anchor_closed(before, after)
+    living = {key_id(k): what for k, what in after.live.items()}
+    dead = {k: f'purpose {purpose}' for k, purpose in b.registered() if k not in living}
+    need(all(k in dead for k in mine) and root in dead, 'keys that outlive the shred')
+    dead.update(derived(before, [x for x in boxes if key_id(x.key) in dead]))
+    found = search(b, 'image', living, dead)
+    need(not any(ident in dead for _, _, ident in found), 'F1: a dead key is still there')
+    need(key_id(after.vault.root) in {ident for where, _, ident in found if where == 'image'},
+         'the live root key is not in the image: the search counts for nothing')
+    need(not any(where != 'image' for where, _, _ in found), 'a living key stands in a file in the open')
+    return before, after
+
+
+def unrelated(b, first, before, i):
+    """F11"""
+    second = create(b, i)
+    again = Moment(b, f'again{i}')
+    a, c = before.vault.people[raw(first)], again.vault.people[raw(second)]
+    need(a.id != c.id and a.pseudonym != c.pseudonym and a.slot != c.slot, 'id, pseudonym or slot')
+    need(not set(a.keys.values()) & set(c.keys.values()) and a.subject_key != c.subject_key, 'a key')
+    need(a.keys.keys() == c.keys.keys(), 'other categories')
+    for box in before.boxes_of(a.id):
+        for key in (*c.keys.values(), c.subject_key):
+            try:
+                box.open(key)
+            except reader.Closed:
+                continue
+            raise lab.bed.Failed('a key of the second opens the first')
+    ids = [k for k, _ in b.registered()]
+    same(len(ids), len(set(ids)), 'registered keys, all distinct')
+    b.cli('subject', 'get', first, expect=4)
+    say(f'F11: nothing in common; {len(ids)} keys were made, no two the same')
+
+
+def run(bin):
+    lab.check_build(bin)
+    with lab.Lab(bin) as b:
+        b.init()
+        b.start()
+        step(f'{PEOPLE} people')
+        people = [create(b, i) for i in range(PEOPLE)]
+        mark = len(b.registered())
+        for i in (PEOPLE, PEOPLE + 1):
+            people.append(create(b, i))
+        for i in (3, PEOPLE):		# look-ups move, records are written again
+            b.cli('subject', 'update', people[i], '--input', '-', text=json.dumps(
+                {'identity': {'emails': [f'other{i}@knights.example'], 'locale': 'de'}}))
+        step('F1: shred')
+        before, _ = erase(b, mark, people[PEOPLE], PEOPLE)
+        step('F1: shred another, after a restart')
+        same(b.stop(), 0, 'exit status')
+        b.start()
+        erase(b, mark, people[PEOPLE + 1], PEOPLE + 1)
+        step('F11: the same person again')
+        unrelated(b, people[PEOPLE], before, PEOPLE)
+        same(b.stop(), 0, 'exit status')
+        b.quiet(MARK, 'knight')
+
+
+main(run)
