@@ -21,7 +21,6 @@ endif()
 
 add_library(pdv_flags INTERFACE)
 target_link_libraries(pdv_flags INTERFACE pdv_generated_flags)
-target_compile_definitions(pdv_flags INTERFACE PDVAULT_VERSION="${PROJECT_VERSION}")
 target_include_directories(pdv_flags INTERFACE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
 target_compile_options(pdv_flags INTERFACE
 	-Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wvla -Wpointer-arith

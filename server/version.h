@@ -6,10 +6,7 @@
 
 #include <stdint.h>
 
-#ifndef PDVAULT_VERSION
-#define PDVAULT_VERSION "unversioned"	/* the build says which */
-#endif
-#define VERSION_TEXT PDVAULT_VERSION
+#define VERSION_TEXT PDV_VERSION	/* from the build */
 
 /* CLOCK_MONOTONIC when this was first called; main calls it first. Any thread after that. */
 uint64_t version_start_ns(void);

@@ -50,11 +50,11 @@ context(const uint8_t vault[static 16], enum seal_kind kind, struct node n)
 }
 
 void
-page_seal(const struct key *k, const uint8_t vault[static 16], enum seal_kind kind,
-    struct node n, const void *pg, uint8_t *out)
+page_seal(const struct key *k, const uint8_t vault[static 16], const struct page_box *b,
+    const void *pg, uint8_t *out)
 {
-	struct seal_context c = context(vault, kind, n);
-	const struct size *s = size_of(kind);
+	struct seal_context c = context(vault, b->kind, b->node);
+	const struct size *s = size_of(b->kind);
 
 	seal_box(k, &c, bytes_of(pg, s->len), s->padded, out);
 }

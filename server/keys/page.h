@@ -71,16 +71,16 @@ size_t page_len(enum seal_kind kind);		/* of the struct */
 size_t page_padded(enum seal_kind kind);	/* of the buffer that opening writes */
 size_t page_box_len(enum seal_kind kind);	/* on disk */
 
-/* Seals the struct of that kind at pg into out[page_box_len(kind)]. */
-void page_seal(const struct key *k, const uint8_t vault[static 16], enum seal_kind kind,
-    struct node n, const void *pg, uint8_t *out);
-
 /* A box on its way: which node and kind it is said to be of. */
 struct page_box {
 	enum seal_kind kind;
 	struct node node;
 	struct bytes box;
 };
+
+/* Seals the struct of that kind at pg into out[page_box_len(kind)]; b->box is not looked at. */
+void page_seal(const struct key *k, const uint8_t vault[static 16], const struct page_box *b,
+    const void *pg, uint8_t *out);
 
 /*
  * Opens into out[page_padded(kind)]. STATUS_FORGED: not this node of this kind under this

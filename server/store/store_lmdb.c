@@ -154,6 +154,23 @@ open_env(struct store *st, const struct store_options *o)
 	return STATUS_OK;
 }
 
+/* LMDB reads through the map: beyond the end of a file that was cut off there is only SIGBUS. */
+static enum status
+check_length(struct store *st)
+{
+	MDB_envinfo info;
+	struct stat sb;
+
+	must(mdb_env_info(st->env, &info) == 0);
+	if (fstat(st->data_fd, &sb) != 0)
+		return STATUS_IO;
+	if ((uint64_t)sb.st_size >= ((uint64_t)info.me_last_pgno + 1) * STORE_PAGE)
+		return STATUS_OK;
+	log_event(LOG_STORE_ERROR, LOG_S(WHAT, "the store's file was cut off"),
+	    LOG_N(BYTES, sb.st_size));
+	return STATUS_CORRUPT;
+}
+
 enum status
 store_open(const struct store_options *o, struct store **out)
 {
@@ -170,7 +187,7 @@ store_open(const struct store_options *o, struct store **out)
 		goto out;
 	if (!o->read_only && (rc = take_lock(st, o->path)) != STATUS_OK)
 		goto out;
-	if ((rc = open_env(st, o)) != STATUS_OK)
+	if ((rc = open_env(st, o)) != STATUS_OK || (rc = check_length(st)) != STATUS_OK)
 		goto out;
 	if ((rc = open_tables(st, o->create)) != STATUS_OK)
 		goto out;

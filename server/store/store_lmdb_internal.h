@@ -9,6 +9,7 @@
 #include "server/store/store.h"
 
 #define STORE_PATH_MAX 4096u
+#define STORE_PAGE 4096u		/* of LMDB, here */
 
 struct store {
 	struct MDB_env *env;

@@ -8,7 +8,6 @@
 #include "server/log.h"
 #include "server/store/store_lmdb_internal.h"
 
-#define PAGE 4096u
 #define GROWTH (16u << 20)		/* the file grows ahead of need by this much */
 #define PAGES_PER_ROW 4u		/* copied on write: a leaf and its parents */
 #define PAGES_FIXED 64u			/* free list, meta, roots */
@@ -19,7 +18,7 @@ store_lmdb_count(struct store *st)
 	MDB_envinfo info;
 
 	must(mdb_env_info(st->env, &info) == 0);
-	atomic_store(&st->used, ((uint64_t)info.me_last_pgno + 1) * PAGE);
+	atomic_store(&st->used, ((uint64_t)info.me_last_pgno + 1) * STORE_PAGE);
 }
 
 static enum status
@@ -27,7 +26,7 @@ extend(struct store *st, uint64_t upto)
 {
 	int rc;
 
-	upto = (upto + PAGE - 1) / PAGE * PAGE;
+	upto = (upto + STORE_PAGE - 1) / STORE_PAGE * STORE_PAGE;
 	rc = posix_fallocate(st->data_fd, 0, (off_t)upto);
 
 	if (rc != 0) {
@@ -103,8 +102,8 @@ enum status
 store_allocate(struct store *st, size_t rows, size_t bytes, bool erasure)
 {
 	/* Long values need pages side by side, which only the end of the file surely has. */
-	uint64_t fixed = (uint64_t)PAGES_FIXED * PAGE + (uint64_t)bytes * 2;
-	uint64_t single = (uint64_t)rows * PAGES_PER_ROW * PAGE;
+	uint64_t fixed = (uint64_t)PAGES_FIXED * STORE_PAGE + (uint64_t)bytes * 2;
+	uint64_t single = (uint64_t)rows * PAGES_PER_ROW * STORE_PAGE;
 	struct demand d = { fixed + single, fixed + single, 0, erasure };
 	enum status rc;
 
@@ -112,7 +111,7 @@ store_allocate(struct store *st, size_t rows, size_t bytes, bool erasure)
 	if ((rc = satisfy(st, &d)) != STATUS_FULL)
 		return rc;
 	/* Pages that were given back count only now, since finding them takes a walk. */
-	d.given_back = free_pages(st) * PAGE;
+	d.given_back = free_pages(st) * STORE_PAGE;
 	d.tail = fixed + (single > d.given_back ? single - d.given_back : 0);
 	return d.given_back > 0 ? satisfy(st, &d) : rc;
 }

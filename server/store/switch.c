@@ -50,7 +50,7 @@ seal_item(struct vault *v, struct overlay *o, struct overlay_item *it)
 	if (parent != NULL && (rc = overlay_mark(o, parent)) != STATUS_OK)
 		return rc;
 	seal_key_new(k, purpose_of(it->kind));
-	page_seal(k, v->id, it->kind, it->node, it->now, it->box);
+	page_seal(k, v->id, &(struct page_box){ it->kind, it->node, { NULL, 0 } }, it->now, it->box);
 	return STATUS_OK;
 }
 

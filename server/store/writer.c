@@ -108,7 +108,7 @@ collect(struct writer *w, struct write_job *jobs, struct write_job **rest, unsig
 			break;
 		if (job->rc == STATUS_INDETERMINATE) {
 			job->rc = STATUS_IO;
-			log_event(LOG_STORE_ERROR, LOG_S(WHAT, "a request could not be merged: its batch is dropped"));
+			log_event(LOG_STORE_ERROR, LOG_S(WHAT, "half a request: its batch is dropped"));
 			*rest = job->next;
 			return STATUS_IO;
 		}

@@ -122,8 +122,23 @@ test_what_is_final(void **state)
 	expect_plan("Ro", false, PDV_RESOURCE_EXHAUSTED, "STORE_FULL");
 	expect_plan("io", true, PDV_INTERNAL, "BUG");
 	expect_plan("go", false, PDV_DATA_LOSS, PDV_REASON_MALFORMED);
-	/* A pause that the deadline does not leave is not begun. */
-	expect_plan("l", false, PDV_UNAVAILABLE, "STARTING");
+}
+
+/* A pause that the deadline does not leave is not begun. */
+static void
+test_pause_past_deadline(void **state)
+{
+	struct pdv_result *r;
+	struct plan p;
+
+	(void)state;
+	plan_init(&p, "l");
+	r = try_plan(&p, false, 5000);
+	assert_int_equal(pdv_result_code(r), PDV_UNAVAILABLE);
+	assert_string_equal(pdv_result_reason(r), "STARTING");
+	assert_int_equal(pdv_result_retry_after_ms(r), 3600000);
+	assert_int_equal(pdv_result_attempts(r), 1);
+	pdv_result_free(r);
 }
 
 static void
@@ -237,6 +252,7 @@ main(void)
 	    cmocka_unit_test(test_closed_connections),
 	    cmocka_unit_test(test_own_key),
 	    cmocka_unit_test(test_what_is_final),
+	    cmocka_unit_test(test_pause_past_deadline),
 	    cmocka_unit_test(test_what_is_indeterminate),
 	    cmocka_unit_test(test_deadline),
 	    cmocka_unit_test(test_nobody_there),

@@ -100,6 +100,34 @@ test_first_is_down(void **state)
 	fake_free(f);
 }
 
+/* One that breaks a connection is left, though another connection to it stands. */
+static void
+test_breaking_server(void **state)
+{
+	struct plan p[2];
+	struct fake *f[2];
+	const char *urls[2];
+	struct pdv_client *c;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		plan_init(&p[i], i == 0 ? "c" : "o");
+		f[i] = fake_new(plan_pki, 0, plan_follow, &p[i]);
+		urls[i] = fake_url(f[i]);
+	}
+	c = plan_client(urls, 2,
+	    (struct pdv_client_options){.deadline_ms = 20000, .connections = 2});
+	wait_for_connections(c, 4);
+	plan_check_ok(c);
+	plan_check_ok(c);
+	assert_int_equal(fake_requests(f[0]), 1);
+	assert_int_equal(fake_requests(f[1]), 2);
+	pdv_client_free(c);
+	fake_free(f[0]);
+	fake_free(f[1]);
+}
+
 /* A server that takes requests and never answers is left after a while. */
 static void
 test_silent_server(void **state)
@@ -170,6 +198,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fail_over),
 	    cmocka_unit_test(test_first_is_down),
+	    cmocka_unit_test(test_breaking_server),
 	    cmocka_unit_test(test_silent_server),
 	    cmocka_unit_test(test_epoch_goes_back),
 	};

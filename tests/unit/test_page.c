@@ -56,7 +56,7 @@ round_trip(void **state)
 		struct page_box b = { kinds[i], n, bytes_of(box, page_box_len(kinds[i])) };
 
 		make(&in, kinds[i]);
-		page_seal(&k, vault, kinds[i], n, &in, box);
+		page_seal(&k, vault, &(struct page_box){ kinds[i], n, { NULL, 0 } }, &in, box);
 		assert_int_equal(page_open(&k, vault, &b, &out), STATUS_OK);
 		assert_memory_equal(&in, &out, page_len(kinds[i]));
 	}
@@ -76,7 +76,7 @@ swapped(void **state)
 		struct page_box b = { kinds[i], n, bytes_of(box, page_box_len(kinds[i])) };
 
 		make(&in, kinds[i]);
-		page_seal(&k, vault, kinds[i], n, &in, box);
+		page_seal(&k, vault, &(struct page_box){ kinds[i], n, { NULL, 0 } }, &in, box);
 		for (unsigned j = 0; j < 3; j++) {
 			b.node = others[j];
 			assert_int_equal(page_open(&k, vault, &b, &out), STATUS_FORGED);
@@ -107,8 +107,8 @@ fresh_nonce(void **state)
 
 	(void)state;
 	make(&in, SEAL_BUCKET);
-	page_seal(&k, vault, SEAL_BUCKET, n, &in, a);
-	page_seal(&k, vault, SEAL_BUCKET, n, &in, b);
+	page_seal(&k, vault, &(struct page_box){ SEAL_BUCKET, n, { NULL, 0 } }, &in, a);
+	page_seal(&k, vault, &(struct page_box){ SEAL_BUCKET, n, { NULL, 0 } }, &in, b);
 	assert_memory_not_equal(seal_nonce(bytes_of(a, SEAL_OVERHEAD)),
 	    seal_nonce(bytes_of(b, SEAL_OVERHEAD)), SEAL_NONCE_LEN);
 	assert_memory_not_equal(a + SEAL_OVERHEAD - SEAL_TAG_LEN, b + SEAL_OVERHEAD - SEAL_TAG_LEN,
@@ -128,7 +128,7 @@ overfull_bucket(void **state)
 	for (unsigned count = BUCKET_ENTRIES - 1; count <= BUCKET_ENTRIES + 1; count++) {
 		make(&in, SEAL_BUCKET);
 		in.bucket.count = (uint8_t)count;
-		page_seal(&k, vault, SEAL_BUCKET, n, &in, box);
+		page_seal(&k, vault, &(struct page_box){ SEAL_BUCKET, n, { NULL, 0 } }, &in, box);
 		assert_int_equal(page_open(&k, vault, &b, &out),
 		    count <= BUCKET_ENTRIES ? STATUS_OK : STATUS_FORGED);
 	}
