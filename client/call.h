@@ -26,7 +26,6 @@ struct call {
 	pdv_callback done;
 	void *arg;
 	/* How it goes. */
-	uint32_t turn;  /* servers tried in vain for a connection */
 	uint32_t tries; /* requests sent */
 	bool lost;      /* one of them was never answered */
 	struct call *next; /* while it waits for its turn */

@@ -94,7 +94,7 @@ send(struct flight *f)
 
 	if (left <= 0)
 		left = 1; /* it has just begun, or its pause was cut to fit */
-	f->server = servers_pick(servers, c->turn);
+	f->server = servers_pick(servers);
 	if (!context_ready(f)) {
 		land_later(f, "no request context could be made");
 		return;
@@ -104,7 +104,7 @@ send(struct flight *f)
 		return;
 	}
 	if (servers->count > 1 && left > CONNECT_TURN)
-		left = CONNECT_TURN; /* also a connected one may just have gone */
+		left = CONNECT_TURN; /* then look again which one is connected */
 	if (c->tries > 0) /* the first try's mark was set with its turn */
 		client_mark(f->client, &f->mark);
 	f->state = FLIGHT_SEND;
@@ -176,7 +176,6 @@ not_sent(struct flight *f, int rv)
 		lost(f);
 	} else if (call_left(c) > 0) {
 		servers_avoid(client_servers(f->client), f->server);
-		c->turn++;
 		send(f);
 	} else if (c->tries > 0) {
 		land(f); /* what the last try said is all that is known */

@@ -191,7 +191,7 @@ prefer(struct servers *s, unsigned i)
 }
 
 unsigned
-servers_pick(struct servers *s, unsigned turn)
+servers_pick(struct servers *s)
 {
 	unsigned i = s->preferred;
 
@@ -201,8 +201,6 @@ servers_pick(struct servers *s, unsigned turn)
 	if (s->list[s->preferred].pipe_count == 0)
 		prefer(s, next_connected(s, s->preferred));
 	i = s->preferred;
-	if (s->list[i].pipe_count == 0)
-		i = (i + turn) % s->count;
 	unlock(s);
 	return i;
 }

@@ -52,11 +52,11 @@ enum pdv_code servers_open(struct servers *s, const struct pdv_client_options *o
     char why[static PDV_WHY_LEN]) __attribute__((warn_unused_result));
 
 /*
- * servers_pick(s, turn):
+ * servers_pick(s):
  * The server to use: the preferred one if it is connected, else another that is, which is
- * preferred from then on; if none is, the ${turn}th after the preferred one.
+ * preferred from then on; if none is, the preferred one still.
  */
-unsigned servers_pick(struct servers *s, unsigned turn);
+unsigned servers_pick(struct servers *s);
 
 /* servers_heard(s, i): server ${i} has answered. */
 void servers_heard(struct servers *s, unsigned i);

@@ -183,6 +183,12 @@ epoch_settle(struct epochs *e, bool erased)
 }
 
 void
+epoch_settled_late(struct epochs *e)
+{
+	atomic_store(&e->settled, atomic_load(&e->current));
+}
+
+void
 epoch_check(struct epochs *e)
 {
 	uint64_t current = atomic_load(&e->current), settled = atomic_load(&e->settled);

@@ -55,6 +55,9 @@ bool epoch_advance(struct epochs *e, uint64_t limit_ns) MUST_USE;
 void epoch_settle(struct epochs *e, bool erased);
 
 /* No thread is inside epoch_pin(). */
+/* K5 has succeeded after all: settled = current. The writer's thread. */
+void epoch_settled_late(struct epochs *e);
+
 void epoch_check(struct epochs *e);
 
 #ifdef PDV_TEST_HOOKS

@@ -8,6 +8,7 @@
 #include "server/store/switch.h"
 #include "server/store/vault_internal.h"
 
+#define RUN_ROWS 16u	/* rows side by side for which as much room is counted as for one elsewhere */
 #define CLASS_EVERY_NS 1000000000u	/* the anchor's place is looked at again, at most this often */
 
 /* Everything the commit writes, to be sorted: an engine likes rows in the order of their keys. */
@@ -74,6 +75,27 @@ gather(struct overlay *o, struct rows *rs)
 	return rc;
 }
 
+/*
+ * Rows that may each touch pages of their own. Rows of one slot that are deleted one after the
+ * other (the transactions of a subject) lie side by side: their leaves are counted, not they.
+ */
+static size_t
+scattered(const struct rows *rs)
+{
+	size_t run = 0, n = 0;
+
+	for (size_t i = 0; i < rs->count; i++) {
+		const struct row *r = &rs->row[i], *before = i > 0 ? r - 1 : r;
+		bool beside = i > 0 && r->value.p == NULL && before->value.p == NULL &&
+		    r->table == STORE_TRANSACTIONS && before->table == r->table &&
+		    memcmp(r->key.p, before->key.p, 8) == 0;
+
+		run = beside ? run + 1 : 0;
+		n += run % RUN_ROWS == 0;
+	}
+	return n;
+}
+
 /* K4: this commit is the decision. */
 static enum status
 write_rows(struct vault *v, const struct rows *rs, bool *begun)
@@ -117,6 +139,9 @@ look_at_class(struct vault *v)
 		log_event(LOG_ANCHOR_CLASS_CHANGED, LOG_S(WHY, why));
 	atomic_store(&v->anchor_class, (int)c);
 	atomic_store(&v->anchor_class_why, why);
+	/* There the next shred would not be one. */
+	if (c == ANCHOR_CLASS_D && !v->force_class_d)
+		atomic_store(&v->read_only, "ANCHOR_CLASS_D");
 }
 
 /* K2 and the rows that decide: the root page, the epoch and its commitment. */
@@ -159,7 +184,7 @@ batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal)
 	qsort(rs.row, rs.count, sizeof(rs.row[0]), by_place);
 	overlay_release(o);
 	/* K3: room in the store first, then the other slot of the anchor. */
-	if ((rc = store_allocate(v->store, rs.count, rs.bytes, erasing)) != STATUS_OK)
+	if ((rc = store_allocate(v->store, scattered(&rs), rs.bytes, erasing)) != STATUS_OK)
 		goto out;
 	if (touches_keys && (rc = switch_prepare(v, o)) != STATUS_OK)
 		goto out;

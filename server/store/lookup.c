@@ -2,9 +2,9 @@
 
 #include <sodium.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <utf8proc.h>
 
+#define FOLD_POINTS 1024u		/* code points of a value on its way, decomposed */
 #define PHONE_DIGITS_MIN 5u
 #define PHONE_DIGITS_MAX 15u		/* ITU-T E.164 */
 
@@ -26,26 +26,31 @@ trim(struct bytes b)
 	return b;
 }
 
+/* In a buffer of our own, since what utf8proc allocates it does not wipe. */
 static enum status
 fold(struct bytes text, bool keep_case, struct lookup *out)
 {
 	utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
 	    (keep_case ? 0 : UTF8PROC_CASEFOLD) | UTF8PROC_IGNORE;
-	utf8proc_uint8_t *folded = NULL;
-	utf8proc_ssize_t n = utf8proc_map(text.p, (utf8proc_ssize_t)text.len, &folded, options);
+	utf8proc_int32_t points[FOLD_POINTS + 1];
+	utf8proc_ssize_t n;
 	enum status rc = STATUS_INVALID;
+	struct bytes b;
 
-	if (n < 0)
-		return n == UTF8PROC_ERROR_NOMEM ? STATUS_NO_MEMORY : STATUS_INVALID;
+	n = utf8proc_decompose(text.p, (utf8proc_ssize_t)text.len, points, FOLD_POINTS, options);
+	if (n < 0 || n > (utf8proc_ssize_t)FOLD_POINTS)
+		goto out;
+	if ((n = utf8proc_reencode(points, n, options)) < 0)
+		goto out;
 	/* NFKC turns other blanks into U+0020: cut those, too. */
-	struct bytes b = trim(bytes_of(folded, (size_t)n));
+	b = trim(bytes_of(points, (size_t)n));
 	if (b.len > 0 && b.len <= LOOKUP_VALUE_MAX) {
 		memcpy(out->value, b.p, b.len);
 		out->len = (uint16_t)b.len;
 		rc = STATUS_OK;
 	}
-	sodium_memzero(folded, (size_t)n);
-	free(folded);
+out:
+	sodium_memzero(points, sizeof(points));
 	return rc;
 }
 

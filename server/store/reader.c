@@ -11,6 +11,9 @@
 #include "server/store/subject.h"
 #include "server/store/vault_internal.h"
 
+#define FIND_PINNED 8u		/* entries of a shared value that are looked up under one pin */
+#define FIND_ROUNDS 4u
+
 /* The reader's keys, in secret memory. */
 struct reader_secret {
 	struct path_secret path;
@@ -330,6 +333,14 @@ struct finds {
 };
 
 static void
+repin(struct reader *r)
+{
+	sodium_memzero(r->secret, sizeof(*r->secret));
+	epoch_unpin(r->vault->epochs, r->number);
+	epoch_pin(r->vault->epochs, r->number);
+}
+
+static void
 find_all(struct reader *r, const struct lookup *l, struct finds *f)
 {
 	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
@@ -340,12 +351,17 @@ find_all(struct reader *r, const struct lookup *l, struct finds *f)
 	f->end = f->damage = STATUS_OK;
 	f->moved = false;
 	for (unsigned n = 0; n < most; n++) {
-		enum status rc = f->end = find_entry(r, l, n, &e);
+		enum status rc;
+
+		/* A cold disk may be slow, and K6 waits for us: not longer than a few look-ups take. */
+		if (n % FIND_PINNED == FIND_PINNED - 1)
+			repin(r);
+		rc = f->end = find_entry(r, l, n, &e);
 
 		f->moved = n > 0 && r->epoch != epoch;
 		epoch = r->epoch;
 		if (f->moved || rc != STATUS_OK)
-			return;
+			break;
 		/* It is of another snapshot than its entry: one that was erased between is skipped. */
 		rc = check_entry(r, &e);
 		if (rc == STATUS_OK)
@@ -353,6 +369,7 @@ find_all(struct reader *r, const struct lookup *l, struct finds *f)
 		else if (rc != STATUS_ERASED && rc != STATUS_CATEGORY_ERASED)
 			f->damage = rc;
 	}
+	sodium_memzero(&e, sizeof(e));
 }
 
 enum status
@@ -361,10 +378,12 @@ reader_find(struct reader *r, const struct lookup *l,
 {
 	struct finds f = { .ids = ids };
 
-	/* A removal moves the last into the gap. While we are pinned there is one switch at most. */
-	do
+	/* A removal moves the last into the gap: begun again, but not for ever beside a busy writer. */
+	for (unsigned round = 0; round < FIND_ROUNDS; round++) {
 		find_all(r, l, &f);
-	while (f.moved);
+		if (!f.moved)
+			break;
+	}
 	if (f.kept > 0) {
 		*count = f.kept;
 		return STATUS_OK;

@@ -1,6 +1,7 @@
 /*
  * Room for a batch, before it is begun: K3.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <unistd.h>
@@ -33,9 +34,12 @@ extend(struct store *st, uint64_t upto)
 		log_event(LOG_STORE_FULL, LOG_S(ERRNO, strerror(rc)), LOG_N(BYTES, upto));
 		return STATUS_FULL;
 	}
-	/* The new length must survive a power cut before anything rests on it. */
-	if (fdatasync(st->data_fd) != 0)
+	/* The new length must survive a power cut before anything rests on it; no second try (F18). */
+	if (fdatasync(st->data_fd) != 0) {
+		log_event(LOG_STORE_ERROR, LOG_S(WHAT, "flush"), LOG_S(ERRNO, strerror(errno)));
+		st->broken = true;
 		return STATUS_IO;
+	}
 	st->allocated = upto;
 	return STATUS_OK;
 }
@@ -81,6 +85,7 @@ static enum status
 satisfy(struct store *st, const struct demand *d)
 {
 	uint64_t used = atomic_load(&st->used), end = used + d->tail;
+	enum status rc;
 
 	/* Erasures have the last tenth for themselves, and the last twentieth of the file. */
 	if (!d->erasure && (used - d->given_back + d->whole > st->map_bytes / 10 * 9 ||
@@ -93,8 +98,8 @@ satisfy(struct store *st, const struct demand *d)
 	if (end <= st->allocated)
 		return STATUS_OK;
 	/* Ahead of need while there is room; exactly what is needed when there is not. */
-	if (end + GROWTH <= st->map_bytes && extend(st, end + GROWTH) == STATUS_OK)
-		return STATUS_OK;
+	if (end + GROWTH <= st->map_bytes && (rc = extend(st, end + GROWTH)) != STATUS_FULL)
+		return rc;
 	return extend(st, end);
 }
 
@@ -107,6 +112,8 @@ store_allocate(struct store *st, size_t rows, size_t bytes, bool erasure)
 	struct demand d = { fixed + single, fixed + single, 0, erasure };
 	enum status rc;
 
+	if (st->broken)
+		return STATUS_IO;
 	store_lmdb_count(st);
 	if ((rc = satisfy(st, &d)) != STATUS_FULL)
 		return rc;

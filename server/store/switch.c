@@ -12,6 +12,8 @@
 #define READER_LIMIT_NS 2000000000u	/* K6: longer, and the process stops */
 #define SETTLE_TRIES 3
 
+static const char not_erased[] = "ANCHOR_NOT_ERASED";
+
 bool
 switch_needed(struct overlay *o)
 {
@@ -189,7 +191,7 @@ settle_anchor(struct vault *v, uint64_t epoch)
 	for (int i = 0; i < SETTLE_TRIES && rc != STATUS_OK; i++)
 		rc = anchor_settle(v->anchor, epoch);
 	if (rc != STATUS_OK) {
-		atomic_store(&v->read_only, "ANCHOR_NOT_ERASED");
+		atomic_store(&v->read_only, not_erased);
 		log_event(LOG_READ_ONLY, LOG_S(WHY, "the old slot of the anchor cannot be overwritten"),
 		    LOG_N(EPOCH, epoch));
 	}
@@ -246,4 +248,18 @@ switch_finish(struct vault *v, struct overlay *o)
 	if (erased == STATUS_OK)
 		metrics_add(METRIC_SUBJECTS_SHREDDED, count_dropped(o));
 	return erased;
+}
+
+void
+switch_retry(struct vault *v)
+{
+	uint64_t epoch = epoch_current(v->epochs);
+
+	if (atomic_load(&v->read_only) != not_erased || anchor_settle(v->anchor, epoch) != STATUS_OK)
+		return;
+	epoch_settled_late(v->epochs);
+	atomic_store(&v->read_only, NULL);
+	metrics_set(METRIC_SETTLED_EPOCH, epoch);
+	log_event(LOG_RECOVERY, LOG_S(WHAT, "the old slot of the anchor is overwritten"),
+	    LOG_N(EPOCH, epoch));
 }

@@ -32,4 +32,7 @@ void switch_abandon(struct vault *v);
  */
 enum status switch_finish(struct vault *v, struct overlay *o) MUST_USE;
 
+/* Where K5 had failed it is tried again; when it succeeds the vault takes writes again. */
+void switch_retry(struct vault *v);
+
 #endif /* SERVER_STORE_SWITCH_H */

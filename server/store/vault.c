@@ -102,6 +102,7 @@ vault_alloc(const struct vault_options *o)
 		return NULL;
 	v->serial = atomic_fetch_add(&serials, 1);
 	v->country_code = o->country_code;
+	v->force_class_d = o->force_class_d;
 	must(pthread_mutex_init(&v->readers_lock, NULL) == 0);
 	return v;
 }

@@ -15,6 +15,7 @@
 struct vault {
 	uint8_t id[VAULT_ID_LEN];
 	uint16_t number, country_code;
+	bool force_class_d;		/* the operator knows */
 	struct store *store;
 	struct anchor *anchor;
 	struct provider provider;

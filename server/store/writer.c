@@ -11,6 +11,7 @@
 #include "server/metrics.h"
 #include "server/store/batch.h"
 #include "server/store/idempotency.h"
+#include "server/store/switch.h"
 #include "server/store/vault_internal.h"
 #include "server/store/writeset.h"
 
@@ -27,7 +28,8 @@ struct writer {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct write_job *head, **tail;
+	struct write_job *head, **tail;		/* first come, first served */
+	struct write_job *erase_head, **erase_tail;	/* but erasures before all others */
 	unsigned queued;
 	bool draining;
 
@@ -36,8 +38,18 @@ struct writer {
 	struct writeset *ws;
 	struct idempotency_sweep sweep;
 	bool full;			/* only erasures are taken */
+	unsigned batch_max;		/* smaller while even those do not fit together */
 	uint64_t room_asked_ns;
 };
+
+static void
+empty(struct writer *w)
+{
+	w->head = w->erase_head = NULL;
+	w->tail = &w->head;
+	w->erase_tail = &w->erase_head;
+	w->queued = 0;
+}
 
 /* Waits for work; NULL: a second went by, or (with *ended) there will be none any more. */
 static struct write_job *
@@ -49,13 +61,12 @@ take(struct writer *w, bool *ended)
 	must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
 	until.tv_sec += IDLE_SECONDS;
 	must(pthread_mutex_lock(&w->lock) == 0);
-	while (w->head == NULL && !w->draining)
+	while (w->queued == 0 && !w->draining)
 		if (pthread_cond_timedwait(&w->wake, &w->lock, &until) == ETIMEDOUT)
 			break;
-	jobs = w->head;
-	w->head = NULL;
-	w->tail = &w->head;
-	w->queued = 0;
+	*w->erase_tail = w->head;
+	jobs = w->erase_head;
+	empty(w);
 	*ended = jobs == NULL && w->draining;
 	must(pthread_mutex_unlock(&w->lock) == 0);
 	metrics_set(METRIC_QUEUE, 0);
@@ -99,7 +110,7 @@ collect(struct writer *w, struct write_job *jobs, struct write_job **rest, unsig
 	unsigned taken = 0;
 
 	*applied = 0;
-	for (job = jobs; job != NULL && taken < WRITER_BATCH_MAX; job = job->next, taken++) {
+	for (job = jobs; job != NULL && taken < w->batch_max; job = job->next, taken++) {
 		metrics_time(METRIC_TIME_QUEUE_WAIT, now - job->queued_ns);
 		if ((job->rc = admit(w, job, now)) != STATUS_OK)
 			continue;
@@ -139,16 +150,21 @@ stop_indeterminate(struct writer *w)
 	_exit(WRITER_EXIT_INDETERMINATE);
 }
 
-/* K7 for the jobs up to ${end}. */
+/*
+ * K7 for the jobs up to ${end}. When the batch failed, what came after its first success was judged by
+ * a state that never was: "erased", "taken" or "changed" would be false.
+ */
 static void
 answer(struct writer *w, struct write_job *jobs, const struct write_job *end, enum status batch)
 {
 	uint64_t epoch = epoch_current(w->vault->epochs);
+	bool moot = false;
 
 	while (jobs != end) {
 		struct write_job *next = jobs->next;
 
-		jobs->done(jobs, jobs->rc == STATUS_OK ? batch : jobs->rc, epoch);
+		moot = moot || (batch != STATUS_OK && jobs->rc == STATUS_OK);
+		jobs->done(jobs, moot || jobs->rc == STATUS_OK ? batch : jobs->rc, epoch);
 		jobs = next;
 	}
 }
@@ -203,6 +219,12 @@ run_batch(struct writer *w, struct write_job *jobs)
 		enter_full(w);
 		return jobs;
 	}
+	/* What does not fit together may fit one by one. */
+	if (rc == STATUS_FULL && applied > 1) {
+		w->batch_max = applied / 2;
+		return jobs;
+	}
+	w->batch_max = WRITER_BATCH_MAX;
 	if (rc == STATUS_OK && applied > 0)
 		metrics_add(METRIC_MUTATIONS, applied);
 	answer(w, jobs, rest, rc);
@@ -211,20 +233,19 @@ run_batch(struct writer *w, struct write_job *jobs)
 	return rest;
 }
 
-/* A second without work: old outcomes go. */
+/* A second without work: old outcomes go, which may be what a full store waits for. */
 static void
 idle(struct writer *w)
 {
 	bool fatal = false;
 
 	look_for_room(w);
-	if (atomic_load(&w->vault->read_only) != NULL || w->full)
-		return;
-	if (overlay_begin(w->overlay) != STATUS_OK)
+	switch_retry(w->vault);
+	if (atomic_load(&w->vault->read_only) != NULL || overlay_begin(w->overlay) != STATUS_OK)
 		return;
 	sweep(w, SWEEP_IDLE);
 	if (w->sweep.deleted > 0)
-		(void)!batch_commit(w->vault, w->overlay, false, &fatal);
+		(void)!batch_commit(w->vault, w->overlay, w->full, &fatal);
 	overlay_end(w->overlay);
 	if (fatal)
 		stop_indeterminate(w);
@@ -269,7 +290,8 @@ writer_start(struct vault *v, struct writer **out)
 	if (w == NULL)
 		return STATUS_NO_MEMORY;
 	w->vault = v;
-	w->tail = &w->head;
+	w->batch_max = WRITER_BATCH_MAX;
+	empty(w);
 	must(pthread_mutex_init(&w->lock, NULL) == 0);
 	must(pthread_condattr_init(&attr) == 0);
 	must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
@@ -289,6 +311,13 @@ out:
 	return rc;
 }
 
+static void
+append(struct write_job ***tail, struct write_job *job)
+{
+	**tail = job;
+	*tail = &job->next;
+}
+
 enum status
 writer_submit(struct writer *w, struct write_job *job)
 {
@@ -302,8 +331,7 @@ writer_submit(struct writer *w, struct write_job *job)
 	} else {
 		job->next = NULL;
 		job->queued_ns = clock_monotonic_ns();
-		*w->tail = job;
-		w->tail = &job->next;
+		append(job->erasure ? &w->erase_tail : &w->tail, job);
 		w->queued++;
 		metrics_set(METRIC_QUEUE, w->queued);
 		must(pthread_cond_signal(&w->wake) == 0);

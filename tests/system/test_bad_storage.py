@@ -243,6 +243,7 @@ def damaged_engine(b, ids):
         'no magic': lambda path: (put(path, b'\xff' * 4, 16), put(path, b'\xff' * 4, 4096 + 16)),
         'empty': lambda path: put(path, b''),
         'half a page': lambda path: put(path, content(path)[:2048]),
+        'cut off': lambda path: put(path, content(path)[:12288]),
     }
     for name, spoil in cases.items():
         with borrowed(b, 'store/data.mdb', 'anchor'):
