@@ -6,6 +6,7 @@
 #define TRANSPORT_GUARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum guard {
 	GUARD_MESSAGE_MAX,	/* a bound on received messages (sp.c) */
@@ -17,11 +18,13 @@ enum guard {
 	GUARD_FRAMING,		/* one record per message (engine.c) */
 	GUARD_OWN_RULES,	/* our own certificate is checked first (tls_context.c) */
 	GUARD_ORPHANS,		/* steps dropped by nng end with an error (orphan.c) */
+	GUARD_LEFTOVERS,	/* what nng frees is wiped (leftover.c) */
 	GUARD_COUNT
 };
 
 #ifdef PDV_TEST_HOOKS
 extern bool guard_off[GUARD_COUNT];
+extern void (*guard_freed)(const void *p, size_t len);	/* sees what nng frees, wiped or not */
 #define guard_on(g) (!guard_off[g])
 #else
 #define guard_on(g) true

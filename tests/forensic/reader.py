@@ -140,6 +140,10 @@ class Vault:
         self.height_walk(TREE_S, self.height, 0, self.s_top)
         self.b_walk(B_TOP, 0, self.b_top)
         self.open_records()
+        met = {PAGE: 'nodes', BUCKET: 'buckets', KEYRING: 'keyrings'}
+        for kind, table in met.items():
+            found = sum(b.kind == kind for b in self.boxes)
+            assert found == len(self.rows[table]), f'rows of {table} that nothing leads to'
 
     def open_root(self):
         box = self.rows['meta'][b'root']

@@ -12,6 +12,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import bed
@@ -19,6 +20,9 @@ import marks
 import sample
 import wire
 from bed import need, same, say, step
+
+sys.path.insert(0, os.path.join(bed.ROOT, 'tests', 'forensic'))
+import reader	# noqa: E402
 
 MAPS = os.path.join(bed.ROOT, 'deploy', 'maps')
 SHARED = os.environ.get('PDVAULT_SHARED_DATA') or os.path.join(bed.ROOT, '..', 'shared', 'data')
@@ -257,6 +261,17 @@ def in_no_file(b, row):
     b.quiet(*texts)
 
 
+def with_all_keys(b, name, shop):
+    """What somebody can read who holds all files and all keys: the ids of the people, all that opens."""
+    reader.copy(b.dir, b.path(name))
+    vault = reader.read(b.path(name))
+    text = b''.join(t for p in vault.people.values() for t in (*p.records.values(), *p.transactions.values()))
+    for row in shop.customers:
+        if shop.raw(row) in vault.people:
+            need(row['Email'].encode() in text, f'the reader does not read customer {row["CustomerId"]}')
+    return vault.people, text
+
+
 def refusals(b):
     """Bad rows are told with line, field and rule, never with the value; the others are applied."""
     header = ','.join(sample.CUSTOMERS)
@@ -348,8 +363,13 @@ def whole(bin, folder, erased_at):
         shop.taken(shop.customers[2], shop.customers[3])
         step('erase one')
         erased = shop.customers[erased_at]
+        people, text = with_all_keys(b, 'before', shop)
+        need(shop.raw(erased) in people and erased['Email'].encode() in text, 'the control')
         shop.erase(erased)
         in_no_file(b, erased)
+        people, text = with_all_keys(b, 'after', shop)
+        same(len(people), len(shop.customers) - 1, 'people that all keys lead to')
+        need(shop.raw(erased) not in people and erased['Email'].encode() not in text, 'the erased one opens')
         step('the same after a restart')
         same(b.stop(), 0, 'exit status')
         in_no_file(b, erased)

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +235,35 @@ one_record(void)
 	    atomic_load(&engine_conn_records) - before == 2;
 }
 
+/* A marker in what is sent, and whether nng ever freed it as it was. */
+static const char leftover_mark[] = "Jolanda.Leftover@example.org";
+static atomic_uint leftover_seen, leftover_freed;
+
+static void
+look_for_leftover(const void *p, size_t len)
+{
+	atomic_fetch_add(&leftover_freed, 1);
+	if (memmem(p, len, leftover_mark, sizeof(leftover_mark) - 1) != NULL)
+		atomic_fetch_add(&leftover_seen, 1);
+}
+
+static bool
+leftovers(void)
+{
+	bool ok;
+	nng_socket s;
+
+	begin();
+	guard_freed = look_for_leftover;
+	if (echo_dial(client, "127.0.0.1", echo_port(echo), &s) != 0)
+		return false;
+	ok = echo_ask(s, leftover_mark, sizeof(leftover_mark), NULL) == 0 &&
+	    echo_ask(s, "x", 1, NULL) == 0;
+	(void)nng_close(s);
+	echo_free(echo);
+	return ok && atomic_load(&leftover_freed) > 0 && atomic_load(&leftover_seen) == 0;
+}
+
 static const struct {
 	const char *name;
 	enum guard guard;
@@ -247,6 +277,7 @@ static const struct {
 	{ "refused-connect", GUARD_EMPTY_FINI, refused_connect },
 	{ "live-swap", GUARD_SWAP, live_swap },
 	{ "one-record", GUARD_FRAMING, one_record },
+	{ "leftovers", GUARD_LEFTOVERS, leftovers },
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
