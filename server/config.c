@@ -63,6 +63,8 @@ static const struct config_key keys[] = {
 	    "Open connections of one principal."),
 	KEY("limits", "in_flight_per_connection", COUNT, in_flight_per_connection, "128", 1, 4096,
 	    "Requests in flight on one connection; more are answered TOO_MANY_IN_FLIGHT."),
+	KEY("limits", "in_flight_per_principal", COUNT, in_flight_per_principal, "192", 1, 4096,
+	    "Requests in flight of one principal; more are answered TOO_MANY_IN_FLIGHT."),
 	KEY("limits", "idle_timeout", TIME, idle_timeout_ms, "10m", SECOND, 24 * HOUR,
 	    "A connection without a request for so long is closed."),
 	KEY("limits", "handshake_timeout", TIME, handshake_timeout_ms, "10s", 100, 60 * SECOND,

@@ -48,7 +48,8 @@ struct config {
 
 	uint64_t secret_bytes;
 
-	uint64_t contexts, connections_max, connections_per_principal, in_flight_per_connection;
+	uint64_t contexts, connections_max, connections_per_principal, in_flight_per_connection,
+	    in_flight_per_principal;
 	uint64_t idle_timeout_ms, handshake_timeout_ms, default_timeout_ms, max_timeout_ms;
 	uint64_t send_timeout_ms;
 	uint64_t pool_threads, pool_queue;

@@ -64,6 +64,7 @@ limits(const struct config *c)
 	l.connections = (unsigned)c->connections_max;
 	l.connections_per_principal = (unsigned)c->connections_per_principal;
 	l.in_flight_per_connection = (unsigned)c->in_flight_per_connection;
+	l.in_flight_per_principal = (unsigned)c->in_flight_per_principal;
 	l.idle_timeout_ms = (unsigned)c->idle_timeout_ms;
 	l.handshake_timeout_ms = (unsigned)c->handshake_timeout_ms;
 	l.default_timeout_ms = (unsigned)c->default_timeout_ms;

@@ -87,8 +87,10 @@ finish(struct context *c)
 	arena_reset(c->arena);
 	wipe_message(c->request);
 	c->request = NULL;
-	if (c->from != NULL)
+	if (c->from != NULL) {
 		atomic_fetch_sub(&c->from->in_flight, 1);
+		atomic_fetch_sub(&c->r->in_flight_of[c->from->principal + 1], 1);
+	}
 	connections_drop(c->from);
 	c->from = NULL;
 	atomic_fetch_sub(&c->r->in_flight, 1);
@@ -238,6 +240,15 @@ log_denied(struct context *c, enum status rc)
 	    LOG_S(METHOD, c->call.method->name), LOG_STATUS(rc), LOG_N(COUNT, count));
 }
 
+/* The last eighth of the house is for erasures: nobody can be kept by a crowd of others. */
+static bool
+is_crowded(struct context *c)
+{
+	unsigned all = c->r->o.limits.requests;
+
+	return !c->call.method->erasure && atomic_load(&c->r->in_flight) > all - all / 8;
+}
+
 static void
 dispatch(struct context *c)
 {
@@ -246,19 +257,25 @@ dispatch(struct context *c)
 
 	if (rc == STATUS_NOT_A_PRINCIPAL || rc == STATUS_DENIED)
 		log_denied(c, rc);
+	if (rc == STATUS_OK && is_crowded(c))
+		rc = STATUS_BUSY;
 	if (rc == STATUS_OK)
 		run(c);
 	else
 		answer_now(c, rc);
 }
 
-/* Is there room for one more request, in the house and from this connection? */
+/* Is there room for one more request, in the house, of this principal, from this connection? */
 static enum status
 admit(struct context *c, unsigned in_flight, unsigned of_connection)
 {
-	if (of_connection > c->r->o.limits.in_flight_per_connection)
+	const struct rpc_limits *l = &c->r->o.limits;
+	unsigned of_principal =
+	    atomic_fetch_add(&c->r->in_flight_of[c->from->principal + 1], 1) + 1;
+
+	if (of_connection > l->in_flight_per_connection || of_principal > l->in_flight_per_principal)
 		return STATUS_TOO_MANY;
-	return in_flight > c->r->o.limits.requests ? STATUS_BUSY : STATUS_OK;
+	return in_flight > l->requests ? STATUS_BUSY : STATUS_OK;
 }
 
 /* Are all the answers that it may have in flight waiting for it to read? Then no more. */

@@ -36,6 +36,7 @@ struct rpc {
 	struct context *context;
 	unsigned context_count;
 	atomic_uint in_flight;
+	atomic_uint in_flight_of[ACCESS_PRINCIPALS_MAX + 1];	/* ACCESS_NONE is the first */
 	atomic_bool draining;
 
 	pthread_mutex_t lock;		/* of what follows */

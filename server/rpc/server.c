@@ -44,6 +44,7 @@ check_options(const struct rpc_options *o)
 	    !in_range(l->connections, RPC_CONNECTIONS_MAX) ||
 	    !in_range(l->pool_threads, RPC_POOL_THREADS_MAX) || l->pool_queue == 0 ||
 	    l->connections_per_principal == 0 || l->in_flight_per_connection == 0 ||
+	    l->in_flight_per_principal == 0 ||
 	    l->idle_timeout_ms == 0 || l->handshake_timeout_ms == 0 ||
 	    l->default_timeout_ms == 0 || l->max_timeout_ms == 0 ||
 	    !in_range(l->send_timeout_ms, INT32_MAX))

@@ -25,10 +25,12 @@ struct writer;
 
 /* Each has a default, from RPC_LIMITS_DEFAULT, and must not be 0. */
 struct rpc_limits {
-	unsigned requests;			/* executed at a time; more: STATUS_BUSY */
+	unsigned requests;			/* executed at a time; more: STATUS_BUSY; the last
+						   eighth of them is for erasures */
 	unsigned connections;
 	unsigned connections_per_principal;	/* strangers together count as one */
 	unsigned in_flight_per_connection;	/* more: STATUS_TOO_MANY */
+	unsigned in_flight_per_principal;	/* more: STATUS_TOO_MANY; below requests, or one blocks all */
 	unsigned idle_timeout_ms;
 	unsigned handshake_timeout_ms;		/* TLS and SP greeting together */
 	unsigned default_timeout_ms;		/* of a request that names none */
@@ -41,7 +43,8 @@ struct rpc_limits {
 #define RPC_LIMITS_DEFAULT                                                                 \
 	{                                                                                  \
 		.requests = 256, .connections = 1024, .connections_per_principal = 256,    \
-		.in_flight_per_connection = 128, .idle_timeout_ms = 600000,                 \
+		.in_flight_per_connection = 128, .in_flight_per_principal = 192,           \
+		.idle_timeout_ms = 600000,                                                 \
 		.handshake_timeout_ms = 10000,                                             \
 		.default_timeout_ms = 5000, .max_timeout_ms = 60000,                       \
 		.send_timeout_ms = 1500, .pool_threads = 2, .pool_queue = 256,             \

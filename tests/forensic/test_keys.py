@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """F1: after a shred every 32-byte window, at all alignments, of the anchor, the memory image and the data
 files: no dead key, nor what opens a box under one, and no living key opens anything of the person. F11: the same
 person created again has keys, an id and a pseudonym that have nothing to do with the first.

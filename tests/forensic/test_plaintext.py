@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """F5: marker plaintext (names, emails, phones, an IBAN) in files, logs and memory, in UTF-8, UTF-16, base64 and
 hexadecimal, after requests that went well, that were refused, and that were cut off. Files and logs must be
 clean. Of memory: what the vault itself has must be clean; what TLS and the messaging library left behind in

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Peers that break the rules: without TLS, without a certificate, with a wrong one, with forged lengths,
 silent, half-open, deaf; requests that break theirs; and somebody who poses as the vault. Each gets one
 clear error, everybody else is served, nothing is lost, and the log holds no personal data.

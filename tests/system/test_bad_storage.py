@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """What lies on the disk is wrong: another vault's key file, a damaged or exchanged anchor, an older store, damaged
 pages, a newer format, two servers on one store, a full disk or map, a read-only one. Each ends in one clear
 error, changes nothing, and costs no more than what is damaged.

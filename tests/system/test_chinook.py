@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """The main job: a customer export goes in over TLS, every value comes back the same, everybody is found,
 one is updated, one is erased and gone for every method and from every file. With the Chinook export
 where there is one, and always with the sample that the project makes itself.

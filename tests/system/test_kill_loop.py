@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """kill -9 in a loop under mixed load; after each one a start that checks everybody who was touched, and at times
 everybody: no acknowledged write lost, no erased subject back, what was not acknowledged is there whole or not
 at all, finding agrees with reading, the counts agree. Some kills come before the server is even ready.

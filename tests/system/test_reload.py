@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """SIGHUP: new certificates are used under load without one failed request; broken files leave the old ones in
 use; a revoked client's connections are closed, and so are those of a CA that is trusted no more.
 """
