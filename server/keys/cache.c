@@ -117,7 +117,21 @@ cache_page(struct cache *c, struct node n, const uint8_t nonce[static SEAL_NONCE
 	return e != NULL;
 }
 
-/* The same node's older version, an empty way, or the oldest of those nearest the leaves. */
+/*
+ * How many pages a page is above, about. The levels of tree S begin at its leaves. Tree B begins at the
+ * top, and what is below its second level is as common as leaves are.
+ */
+static unsigned
+rank(struct node n)
+{
+	const unsigned common = NODE_B_TOP - 3;
+
+	if (n.tree == NODE_S)
+		return n.level;
+	return n.level > common ? n.level - common : 1;
+}
+
+/* The same node's older version, an empty way, or of the lowest rank the one taken longest ago. */
 static struct entry *
 victim(struct set *s, struct node n)
 {
@@ -128,10 +142,10 @@ victim(struct set *s, struct node n)
 
 		if (e->node.tree == 0 || node_equal(e->node, n))
 			return e;
-		if (e->node.level > n.level)
+		if (rank(e->node) > rank(n))
 			continue;
-		if (best == NULL || e->node.level < best->node.level ||
-		    (e->node.level == best->node.level && s->clock - e->used > s->clock - best->used))
+		if (best == NULL || rank(e->node) < rank(best->node) ||
+		    (rank(e->node) == rank(best->node) && s->clock - e->used > s->clock - best->used))
 			best = e;
 	}
 	return best;

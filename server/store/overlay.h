@@ -18,7 +18,7 @@
 #include "server/store/store.h"
 #include "server/store/vault.h"
 
-#define OVERLAY_SECRET (2u << 20)	/* secret memory of a batch */
+#define OVERLAY_SECRET (3u << 19)	/* secret memory of a batch */
 #define OVERLAY_LEVELS (NODE_B_TOP + 1u)
 
 struct overlay;

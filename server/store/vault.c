@@ -10,7 +10,7 @@
 #include "server/store/recover.h"
 #include "server/store/vault_internal.h"
 
-#define CACHE_BYTES (1u << 20)
+#define CACHE_BYTES (2u << 20)
 enum { OFF_NUMBER = VAULT_ID_LEN, OFF_CREATED = OFF_NUMBER + 2, OFF_COUNTRY = OFF_CREATED + 8,
 	META_VAULT_LEN = OFF_COUNTRY + 2 };
 

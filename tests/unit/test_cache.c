@@ -217,6 +217,28 @@ threads(void **state)
 	cache_free(c);
 }
 
+/* Levels of tree B are numbered from its leaves, which it seldom has: they are no reason to stay. */
+static void
+neither_tree_pushes_out_the_other(void **state)
+{
+	struct page pg = page_of(1);
+	struct cache *c;
+
+	(void)state;
+	assert_int_equal(cache_new(SMALL, &c), STATUS_OK);
+	for (unsigned i = 0; i < 8; i++)
+		cache_put(c, (struct node){ NODE_B, NODE_B_TOP - 2, i }, nonce[0], &pg);
+	for (unsigned i = 0; i < 4; i++) {
+		cache_put(c, (struct node){ NODE_S, 1, i }, nonce[0], &pg);
+		assert_true(has(c, (struct node){ NODE_S, 1, i }, nonce[0]));
+	}
+	cache_put(c, (struct node){ NODE_S, 2, 0 }, nonce[0], &pg);
+	for (unsigned i = 0; i < 8; i++)
+		cache_put(c, (struct node){ NODE_B, NODE_B_TOP - 2, i }, nonce[0], &pg);
+	assert_true(has(c, (struct node){ NODE_S, 2, 0 }, nonce[0]));
+	cache_free(c);
+}
+
 int
 main(void)
 {
@@ -226,6 +248,7 @@ main(void)
 		cmocka_unit_test(wipes),
 		cmocka_unit_test(oldest_goes),
 		cmocka_unit_test(root_side_stays),
+		cmocka_unit_test(neither_tree_pushes_out_the_other),
 		cmocka_unit_test(bounded),
 		cmocka_unit_test(threads),
 	};

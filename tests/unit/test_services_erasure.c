@@ -1,4 +1,4 @@
-/* Erasing, whole and by category, and transactions. */
+/* Erasing by E1, E2 and E3, whole and by category, and transactions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -206,6 +206,48 @@ test_update(void **state)
 	vault_bed_done(&c);
 }
 
+/* The nonce of tree S's first page, as the store holds it. */
+static void
+first_page(uint8_t nonce[static SEAL_NONCE_LEN])
+{
+	uint8_t key[NODE_KEY_LEN];
+	struct store_snapshot *s;
+	struct bytes box;
+
+	node_key((struct node){ NODE_S, 1, 0 }, key);
+	assert_int_equal(store_snapshot_new(bed.vault->store, &s), STATUS_OK);
+	assert_int_equal(store_snapshot_begin(s), STATUS_OK);
+	assert_int_equal(store_get(s, STORE_NODES, bytes_of(key, sizeof(key)), &box), STATUS_OK);
+	memcpy(nonce, seal_nonce(box), SEAL_NONCE_LEN);
+	store_snapshot_end(s);
+	store_snapshot_free(s);
+}
+
+/* K6: the page that held the key of the erased leaves the cache, the one that does not is there. */
+static void
+test_keys_leave_the_cache(void **state)
+{
+	const struct node n = { NODE_S, 1, 0 };
+	uint8_t id[2][16], old[SEAL_NONCE_LEN], new[SEAL_NONCE_LEN];
+	struct page pg;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(vault_bed_create(&bed, i, id[i]), STATUS_OK);
+	assert_int_equal(vault_bed_get(&bed, id[0]), STATUS_OK);
+	first_page(old);
+	assert_true(cache_page(bed.vault->cache, n, old, &pg));
+	assert_false(seal_key_is_zero(&pg.key[0]));
+	assert_int_equal(vault_bed_erase(&bed, id[0]), STATUS_OK);
+	first_page(new);
+	assert_memory_not_equal(old, new, sizeof(old));
+	assert_false(cache_page(bed.vault->cache, n, old, &pg));
+	assert_true(cache_page(bed.vault->cache, n, new, &pg));
+	assert_true(seal_key_is_zero(&pg.key[0]));
+	assert_false(seal_key_is_zero(&pg.key[1]));
+	assert_null(epoch_root(bed.vault->epochs, vault_epoch(bed.vault) - 1));
+}
+
 int
 main(void)
 {
@@ -216,6 +258,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_group_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idempotency, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_update, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_keys_leave_the_cache, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
