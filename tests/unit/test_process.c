@@ -12,15 +12,14 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fault.h"
+#include "life.h"
 #include "scratch.h"
 #include "server/keys/anchor.h"
 #include "server/store/reader.h"
@@ -46,49 +45,6 @@ struct shared {
 
 static struct shared *shared;
 
-/* A life that ends under ThreadSanitizer would wait a second for its last words. */
-__attribute__((visibility("default"))) const char *__tsan_default_options(void);
-
-const char *
-__tsan_default_options(void)
-{
-	return "atexit_sleep_ms=0";
-}
-
-/* What a life that broke had to say. */
-static void
-show(FILE *log)
-{
-	char line[1024];
-
-	rewind(log);
-	while (fgets(line, sizeof(line), log) != NULL)
-		(void)fputs(line, stderr);
-}
-
-/* A life; what the parent gets is its exit status, or 1000 + signal. */
-static int
-live(void (*life)(void))
-{
-	FILE *log = tmpfile();
-	int status;
-	pid_t pid;
-
-	assert_non_null(log);
-	(void)fflush(NULL);
-	assert_true((pid = fork()) >= 0);
-	if (pid == 0) {
-		must(dup2(fileno(log), STDERR_FILENO) == STDERR_FILENO);
-		life();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status))
-		show(log);
-	(void)fclose(log);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
 static void
 first_life(void)
 {
@@ -102,11 +58,9 @@ static int
 setup(void **state)
 {
 	(void)state;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(shared != MAP_FAILED);
-	memset(shared, 0, sizeof(*shared));
+	shared = life_shared(sizeof(*shared));
 	shared->person = 10;
-	return live(first_life) == 0 ? 0 : -1;
+	return life_run(first_life) == 0 ? 0 : -1;
 }
 
 static int
@@ -215,9 +169,9 @@ cut_at_each(unsigned files, int error, unsigned *done)
 		assert_true(++shared->n < 100);
 		shared->files = files;
 		shared->error = error;
-		rc = live(doomed_life);
+		rc = life_run(doomed_life);
 		assert_true(rc == FAULT_EXIT_STATUS || rc == 0);
-		assert_int_equal(live(next_life), 0);
+		assert_int_equal(life_run(next_life), 0);
 		/* Nobody was told of it before K7, and who was told was told the truth. */
 		assert_true(!shared->answered || (shared->rc == STATUS_OK && shared->done));
 		assert_true(shared->answered == (rc == 0));
@@ -276,9 +230,9 @@ store_fails(void **state)
 				assert_true(shared->n < 100);
 				shared->files = FAULT_STORE;
 				shared->error = errors[e];
-				rc = live(doomed_life);
+				rc = life_run(doomed_life);
 				assert_true(shared->answered);
-				assert_int_equal(live(next_life), 0);
+				assert_int_equal(life_run(next_life), 0);
 				if (shared->rc == STATUS_INDETERMINATE) {
 					assert_int_equal(rc, WRITER_EXIT_INDETERMINATE);
 					unknown++;
@@ -313,10 +267,10 @@ stuck_reader(void **state)
 {
 	(void)state;
 	shared->op = 2;
-	assert_int_equal(live(stuck_life), WRITER_EXIT_INDETERMINATE);
+	assert_int_equal(life_run(stuck_life), WRITER_EXIT_INDETERMINATE);
 	assert_true(shared->answered);
 	assert_int_equal(shared->rc, STATUS_INDETERMINATE);
-	assert_int_equal(live(next_life), 0);
+	assert_int_equal(life_run(next_life), 0);
 	assert_true(shared->done);
 }
 
@@ -347,14 +301,14 @@ read_only_life(void)
 static void
 read_only_medium(void **state)
 {
-	int rc = live(read_only_life);
+	int rc = life_run(read_only_life);
 
 	(void)state;
 	if (rc == SKIPPED)
 		skip();
 	assert_int_equal(rc, 0);
 	shared->op = 0;
-	assert_int_equal(live(next_life), 0);
+	assert_int_equal(life_run(next_life), 0);
 }
 
 int
