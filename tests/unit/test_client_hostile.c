@@ -17,6 +17,9 @@
 
 #include "codec.h"
 
+/* The initialisers that protoc-c writes drop a const, which clang sees in the user's file. */
+#pragma GCC diagnostic ignored "-Wcast-qual"
+
 /* --- wiping --- */
 
 #define MARK_LEN 24
