@@ -3,8 +3,6 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { CONNECTIONS = 2 };
-
 /* 32 hexadecimal digits, with or without the hyphens of a UUID. */
 static enum pdv_code
 read_key(const char *text, uint8_t out[static PDV_KEY_LEN], struct failure *f)
@@ -35,7 +33,6 @@ session_open(struct session *s, const struct args *a, unsigned in_flight, struct
 	options.crl = s->settings.values[SETTINGS_CRL];
 	options.server_spiffe = s->settings.values[SETTINGS_SERVER_SPIFFE];
 	options.deadline_ms = s->settings.timeout_ms;
-	options.connections = in_flight > 0 ? CONNECTIONS : 1;
 	s->options.purpose = s->settings.values[SETTINGS_PURPOSE];
 	if (a->values[FLAG_IDEMPOTENCY_KEY] != NULL) {
 		if ((rc = read_key(a->values[FLAG_IDEMPOTENCY_KEY], s->key, f)) != PDV_OK)

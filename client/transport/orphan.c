@@ -56,7 +56,7 @@ start(void (*real)(nng_stream *, nng_aio *), nng_stream *s, nng_aio *aio)
 	real(s, aio);
 	innermost = outer;
 	if (mine.dropped && guard_on(GUARD_ORPHANS))
-		nni_aio_finish_error(aio, NNG_ECLOSED);
+		nni_aio_finish_error(aio, NNG_ECONNSHUT);
 }
 
 void

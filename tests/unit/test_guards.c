@@ -253,8 +253,8 @@ leftovers(void)
 	bool ok;
 	nng_socket s;
 
+	guard_freed = look_for_leftover;	/* before nng's threads begin */
 	begin();
-	guard_freed = look_for_leftover;
 	if (echo_dial(client, "127.0.0.1", echo_port(echo), &s) != 0)
 		return false;
 	ok = echo_ask(s, leftover_mark, sizeof(leftover_mark), NULL) == 0 &&

@@ -368,6 +368,38 @@ billing_first(void **state)
 	assert_int_equal(rows("transactions"), 0);
 }
 
+/*
+ * The identity does not open, so nobody knows what it was found by. Erased all the same: its entry leads
+ * nowhere, and its email is free for the next.
+ */
+static void
+damaged_identity_of_one_retained(void **state)
+{
+	static struct batch b;
+	struct raw_store r;
+	struct raw_row row;
+	uint8_t erasure[16], found[16];
+
+	(void)state;
+	make(&b, 0, 1);
+	append(&b, STATUS_OK, 1, 0);
+	vault_bed_stop(&bed);
+	raw_store_open(&r, bed.store);
+	raw_store_nth(&r, "records", 0, &row);
+	row.value[70] ^= 1;
+	raw_store_write(&r, "records", &row);
+	raw_store_close(&r);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_FORGED);
+	assert_int_equal(erase(1, identity, erasure), STATUS_OK);
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_CATEGORY_ERASED);
+	assert_int_equal(vault_bed_find_email(&bed, 1, found), STATUS_NO_SUBJECT);
+	assert_int_equal(vault_bed_create(&bed, 1, erasure), STATUS_OK);
+	assert_int_equal(vault_bed_find_email(&bed, 1, found), STATUS_OK);
+	assert_memory_equal(found, erasure, 16);
+	assert_listed(0, 1);
+}
+
 static void
 get_erasure(void **state)
 {
@@ -432,7 +464,7 @@ erased_twice_under_one_key(void **state)
 static void
 erase_refused(void **state)
 {
-	static const Pdvault__V1__Category bad[] = { 0, 9, -1 };
+	static const Pdvault__V1__Category bad[] = { 0, 9, 255 };
 	static const Pdvault__V1__Category nine[9] = { 1, 1, 1, 1, 1, 1, 1, 1, 1 };
 	uint8_t erasure[16];
 
@@ -455,6 +487,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(erased_for_every_method, setup, teardown),
 		cmocka_unit_test_setup_teardown(category_by_category, setup, teardown),
 		cmocka_unit_test_setup_teardown(billing_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(damaged_identity_of_one_retained, setup, teardown),
 		cmocka_unit_test_setup_teardown(get_erasure, setup, teardown),
 		cmocka_unit_test_setup_teardown(erased_twice_under_one_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(erase_refused, setup, teardown),

@@ -12,6 +12,9 @@
 #include "server/store/vault.h"
 #include "server/store/writer.h"
 
+/* The initialisers that protoc-c makes cast const away, which clang sees through the macro. */
+#pragma GCC diagnostic ignored "-Wcast-qual"
+
 /* protobuf-c's strings are not const; these are never written to. */
 #define VAULT_BED_TEXT(s) ((char *)(uintptr_t)(s))
 
