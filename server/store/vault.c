@@ -293,7 +293,8 @@ vault_status(struct vault *v, struct vault_status *out)
 	out->epoch = vault_epoch(v);
 	out->settled = vault_settled(v);
 	out->subjects = live;
-	out->erased = rows - live;
+	/* Rows that were taken away would make it negative. */
+	out->erased = rows > live ? rows - live : 0;
 	store_usage(v->store, &out->store_used, &out->store_limit);
 	out->anchor_class = (char)atomic_load(&v->anchor_class);
 	out->anchor_class_why = atomic_load(&v->anchor_class_why);

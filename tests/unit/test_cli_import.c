@@ -399,7 +399,7 @@ transactions(void **state)
 static void
 one_bad_transaction_costs_itself_only(void **state)
 {
-	char text[TEXT_LEN] = "id,tid,total\n", expected[PATH_LEN * 2];
+	char text[TEXT_LEN] = "id,tid,total\n", expected[PATH_LEN * 2 + 64];
 	size_t i;
 
 	(void)state;
