@@ -69,7 +69,7 @@ writeset_add_lookup(struct writeset *ws, const struct lookup *l, unsigned catego
     const uint8_t id[static SUBJECT_ID_LEN])
 {
 	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
-	struct bucket_entry e, place;
+	struct bucket_entry e = { 0 }, place = { 0 };
 	bool free_place = false;
 	enum status rc = STATUS_OK;
 
@@ -77,23 +77,29 @@ writeset_add_lookup(struct writeset *ws, const struct lookup *l, unsigned catego
 		if ((rc = find(ws, l, n, &e)) != STATUS_OK)
 			break;
 		if (memcmp(e.subject, id, SUBJECT_ID_LEN) == 0)
-			return STATUS_OK;
+			goto out;
 		if (!free_place && is_left_over(ws, &e)) {
 			place = e;
 			free_place = true;
 		}
 	}
 	if (rc != STATUS_OK && rc != STATUS_ABSENT)
-		return rc;
-	if (rc == STATUS_OK && !free_place)
-		return lookup_is_shared(l->kind) ? STATUS_CROWDED : STATUS_LOOKUP_TAKEN;
+		goto out;
+	if (rc == STATUS_OK && !free_place) {
+		rc = lookup_is_shared(l->kind) ? STATUS_CROWDED : STATUS_LOOKUP_TAKEN;
+		goto out;
+	}
 	if (!free_place)
 		place = e;
 	else if ((rc = stage(ws, false, &place)) != STATUS_OK)
-		return rc;
+		goto out;
 	place.category = (uint8_t)category;
 	memcpy(place.subject, id, SUBJECT_ID_LEN);
-	return stage(ws, true, &place);
+	rc = stage(ws, true, &place);
+out:
+	sodium_memzero(&e, sizeof(e));
+	sodium_memzero(&place, sizeof(place));
+	return rc;
 }
 
 /* The last of those who share it moves into the gap. */
@@ -102,7 +108,7 @@ writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
     const uint8_t id[static SUBJECT_ID_LEN])
 {
 	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1, n;
-	struct bucket_entry e, mine, last;
+	struct bucket_entry e = { 0 }, mine = { 0 }, last = { 0 };
 	bool found = false;
 	enum status rc = STATUS_OK;
 
@@ -116,16 +122,22 @@ writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
 		last = e;
 	}
 	if (rc != STATUS_OK && rc != STATUS_ABSENT)
-		return rc;
+		goto out;
+	rc = STATUS_OK;
 	if (!found)
-		return STATUS_OK;
+		goto out;
 	if ((rc = stage(ws, false, &last)) != STATUS_OK ||
 	    memcmp(last.tag, mine.tag, sizeof(mine.tag)) == 0)
-		return rc;
+		goto out;
 	if ((rc = stage(ws, false, &mine)) != STATUS_OK)
-		return rc;
+		goto out;
 	memcpy(mine.subject, last.subject, SUBJECT_ID_LEN);
-	return stage(ws, true, &mine);
+	rc = stage(ws, true, &mine);
+out:
+	sodium_memzero(&e, sizeof(e));
+	sodium_memzero(&mine, sizeof(mine));
+	sodium_memzero(&last, sizeof(last));
+	return rc;
 }
 
 static enum status
