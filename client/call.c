@@ -205,7 +205,10 @@ call_left(const struct call *c)
 	return now < c->deadline ? (nng_duration)(c->deadline - now) : 0;
 }
 
-/* Does this code tell what became of a request that an earlier try had sent? */
+/*
+ * Does this code tell what became of a request that an earlier try had sent? Not what the vault says before
+ * it looks for an earlier outcome, and not what was made here of an answer that cannot be used.
+ */
 static bool
 tells(enum pdv_code code)
 {
@@ -216,6 +219,10 @@ tells(enum pdv_code code)
 	case PDV_RESOURCE_EXHAUSTED:
 	case PDV_INTERNAL:
 	case PDV_UNAVAILABLE:
+	case PDV_DATA_LOSS:
+	case PDV_PERMISSION_DENIED:
+	case PDV_UNAUTHENTICATED:
+	case PDV_UNIMPLEMENTED:
 		return false;
 	default:
 		return true;

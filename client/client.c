@@ -149,7 +149,9 @@ client_landed(struct pdv_client *c, struct flight *f, struct call *call)
 
 	lock(c);
 	c->ended++;
-	if ((next = dequeue(c)) == NULL) {
+	/* When the handle is being freed the timer ends those that wait: none of them was sent. */
+	next = client_closing(c) ? NULL : dequeue(c);
+	if (next == NULL) {
 		f->next = c->idle;
 		c->idle = f;
 		c->flying--;
