@@ -21,6 +21,7 @@ struct arena {
 	ProtobufCAllocator allocator;
 	struct chunk *newest;
 	size_t total;
+	bool refused;
 };
 
 #ifdef PDV_TEST_HOOKS
@@ -130,18 +131,23 @@ arena_alloc(struct arena *a, size_t len)
 {
 	const size_t align = alignof(max_align_t);
 	struct chunk *c = a->newest;
-	size_t step;
+	size_t step = len == 0 ? align : (len + align - 1) / align * align;
 	void *p;
 
-	if (len > ARENA_BUDGET)
+	if (len > ARENA_BUDGET || (step > c->cap - c->used && (c = grow(a, step)) == NULL)) {
+		a->refused = true;
 		return NULL;
-	step = len == 0 ? align : (len + align - 1) / align * align;
-	if (step > c->cap - c->used && (c = grow(a, step)) == NULL)
-		return NULL;
+	}
 	p = c->b + c->used;
 	c->used += step;
 	unpoison(p, len);
 	return p;
+}
+
+bool
+arena_refused(const struct arena *a)
+{
+	return a->refused;
 }
 
 struct bytes
@@ -175,6 +181,7 @@ arena_reset(struct arena *a)
 	chunk_wipe(c);
 	poison(c->b, c->cap);
 	a->total = ARENA_CHUNK;
+	a->refused = false;
 }
 
 void

@@ -7,6 +7,7 @@
 #ifndef SERVER_ARENA_H
 #define SERVER_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ struct arena *arena_new(void) MUST_USE;
  * piece never spans chunks, and what is left of a chunk counts against the budget.
  */
 void *arena_alloc(struct arena *a, size_t len) MUST_USE;
+
+/* Whether anything was refused since the last arena_reset. */
+bool arena_refused(const struct arena *a);
 
 /* A copy, which ends in a NUL byte not counted in len; NULL p beyond the budget. */
 struct bytes arena_copy(struct arena *a, struct bytes b) MUST_USE;

@@ -34,6 +34,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(STORE_ERROR, "store_error", ERROR)                  \
 	X(STORE_FULL, "store_full", WARN)                     \
 	X(READ_ONLY, "read_only", ERROR)                      \
+	X(SETTLED, "settled", INFO)                           \
 	X(INDETERMINATE, "indeterminate", ERROR)              \
 	X(INTEGRITY, "integrity", ERROR)                      \
 	X(READER_STUCK, "reader_stuck", ERROR)                \

@@ -43,8 +43,7 @@ gauges(struct serve *s)
 {
 	struct vault_status st;
 
-	if (vault_read_only(s->vault) != NULL)
-		metrics_set(METRIC_READ_ONLY, 1);	/* a full store is the writer's to tell */
+	metrics_set(METRIC_READ_ONLY, vault_read_only(s->vault) != NULL);
 	metrics_set(METRIC_CONNECTIONS, rpc_connections(s->rpc));
 	metrics_set(METRIC_IN_FLIGHT, rpc_in_flight(s->rpc));
 	metrics_set(METRIC_SECRET_BYTES, secret_used());

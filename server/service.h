@@ -61,16 +61,21 @@ const struct lookup *service_lookup_in(const struct service_lookups *s, const st
  * Once only. service_replay(): STATUS_ABSENT: this is the first request with its key, go on. STATUS_OK: the
  * outcome of the first is in c->response. STATUS_KEY_REUSED; STATUS_INDETERMINATE: the first is not
  * settled. ${subject} is the request's, or NULL if the answer names it (a creation);
- * ${category} is whose key the fingerprint is under, 0: none is kept.
+ * ${category} is whose key the fingerprint is under, 0: none is kept; ${also}, unless 0, is another category
+ * that the message tells of: its key is needed as well, so that the fingerprint dies with either.
  * service_remember(): the last step of a mutation, after everything else is in ws.
+ * service_begin(): the first steps of a mutation of a subject that is there: service_replay(), and if that
+ * says STATUS_ABSENT the empty answer in *response and the subject's keyring in *k.
  */
 struct service_once {
 	struct call *c;
 	struct writeset *ws;
 	const uint8_t *subject;
-	unsigned category;
+	unsigned category, also;
 	const ProtobufCMessageDescriptor *response;
 };
+enum status service_begin(const struct service_once *o, void *response,
+    const struct keyring **k) MUST_USE;
 enum status service_replay(const struct service_once *o) MUST_USE;
 enum status service_remember(const struct service_once *o, const struct keyring *k) MUST_USE;
 

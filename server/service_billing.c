@@ -90,7 +90,7 @@ static enum status
 update_billing(struct vault *v, struct call *c, struct writeset *ws)
 {
 	const Pdvault__V1__UpdateBillingRequest *q = (const void *)c->request;
-	struct service_once once = { c, ws, q->subject.data, SUBJECT_BILLING,
+	struct service_once once = { c, ws, q->subject.data, SUBJECT_BILLING, 0,
 		&pdvault__v1__update_billing_response__descriptor };
 	Pdvault__V1__UpdateBillingResponse *r;
 	const struct keyring *k;
@@ -98,11 +98,7 @@ update_billing(struct vault *v, struct call *c, struct writeset *ws)
 	enum status rc;
 
 	(void)v;
-	if ((rc = service_replay(&once)) != STATUS_ABSENT)
-		return rc;
-	if ((r = service_message(c, once.response)) == NULL)
-		return STATUS_NO_MEMORY;
-	if ((rc = writeset_subject(ws, q->subject.data, &k)) != STATUS_OK)
+	if ((rc = service_begin(&once, &r, &k)) != STATUS_ABSENT)
 		return rc;
 	if (subject_category(k, SUBJECT_BILLING) == STATUS_CATEGORY_ERASED)
 		return STATUS_CATEGORY_ERASED;

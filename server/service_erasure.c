@@ -33,6 +33,12 @@ wanted(const Pdvault__V1__EraseSubjectRequest *q)
 	return mask != 0 ? mask : ALL_CATEGORIES;
 }
 
+static bool
+is_damaged(enum status rc)
+{
+	return rc == STATUS_FORGED || rc == STATUS_CORRUPT;
+}
+
 /*
  * The look-ups die with the identity. One that cannot be opened, or whose bucket cannot, keeps its
  * entries, and is shredded all the same.
@@ -52,13 +58,11 @@ remove_lookups(struct call *c, struct writeset *ws, const struct keyring *k)
 		rc = service_open(c, &pdvault__v1__identity__descriptor, plain, &etag, &id);
 	if (rc == STATUS_OK)
 		rc = service_lookups(c, vault_country_code(writeset_vault(ws)), id, &l);
-	if (rc == STATUS_NO_MEMORY)
-		return rc;
 	if (rc != STATUS_OK)
-		return STATUS_OK;
+		return is_damaged(rc) || rc == STATUS_INVALID ? STATUS_OK : rc;
 	for (unsigned i = 0; i < l.count; i++) {
 		rc = writeset_remove_lookup(ws, &l.item[i], q->subject.data);
-		if (rc != STATUS_OK && rc != STATUS_FORGED && rc != STATUS_CORRUPT)
+		if (rc != STATUS_OK && !is_damaged(rc))
 			return rc;
 	}
 	return STATUS_OK;
@@ -147,7 +151,7 @@ static enum status
 erase_subject(struct vault *v, struct call *c, struct writeset *ws)
 {
 	const Pdvault__V1__EraseSubjectRequest *q = (const void *)c->request;
-	struct service_once once = { c, ws, q->subject.data, 0,
+	struct service_once once = { c, ws, q->subject.data, 0, 0,
 		&pdvault__v1__erase_subject_response__descriptor };
 	struct erasure e = { .categories = wanted(q) };
 	const struct keyring *k;
@@ -162,7 +166,7 @@ erase_subject(struct vault *v, struct call *c, struct writeset *ws)
 	rc = writeset_subject(ws, q->subject.data, &k);
 	if (rc == STATUS_ERASED)
 		return answer_first(c, ws);
-	if ((rc == STATUS_FORGED || rc == STATUS_CORRUPT) && e.categories == ALL_CATEGORIES)
+	if (is_damaged(rc) && e.categories == ALL_CATEGORIES)
 		rc = erasure_apply_damaged(ws, &e);
 	else if (rc == STATUS_OK)
 		rc = erase(c, ws, k, &e);

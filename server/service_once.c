@@ -28,11 +28,20 @@ subject_of(const struct service_once *o)
 	return r->subject.len == SUBJECT_ID_LEN ? r->subject.data : NULL;
 }
 
+static void
+fingerprint(const struct service_once *o, const struct keyring *k,
+    uint8_t out[static IDEMPOTENCY_FINGERPRINT_LEN])
+{
+	struct idempotency_request q = asked(o->c);
+
+	idempotency_fingerprint(&k->category[o->category - 1].key,
+	    o->also != 0 ? &k->category[o->also - 1].key : NULL, &q, out);
+}
+
 /* After a shred the key is gone, and only who asked and with which key is compared. */
 static enum status
 compare(const struct service_once *o, const struct idempotency_row *row)
 {
-	struct idempotency_request q = asked(o->c);
 	uint8_t now[IDEMPOTENCY_FINGERPRINT_LEN];
 	const uint8_t *id = subject_of(o);
 	const struct keyring *k;
@@ -50,12 +59,16 @@ compare(const struct service_once *o, const struct idempotency_row *row)
 		return STATUS_KEY_REUSED;
 	if (rc != STATUS_OK)
 		return rc;
-	rc = subject_category(k, o->category);
-	if (rc == STATUS_CATEGORY_ERASED)
-		return STATUS_OK;
-	if (rc != STATUS_OK)
-		return STATUS_KEY_REUSED;
-	idempotency_fingerprint(&k->category[o->category - 1].key, &q, now);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned category = i == 0 ? o->category : o->also;
+
+		rc = category != 0 ? subject_category(k, category) : STATUS_OK;
+		if (rc == STATUS_CATEGORY_ERASED)
+			return STATUS_OK;
+		if (rc != STATUS_OK)
+			return STATUS_KEY_REUSED;
+	}
+	fingerprint(o, k, now);
 	return sodium_memcmp(now, row->fingerprint, sizeof(now)) == 0 ? STATUS_OK : STATUS_KEY_REUSED;
 }
 
@@ -81,6 +94,19 @@ service_replay(const struct service_once *o)
 }
 
 enum status
+service_begin(const struct service_once *o, void *response, const struct keyring **k)
+{
+	enum status rc = service_replay(o);
+
+	if (rc != STATUS_ABSENT)
+		return rc;
+	if ((*(void **)response = service_message(o->c, o->response)) == NULL)
+		return STATUS_NO_MEMORY;
+	rc = writeset_subject(o->ws, o->subject, k);
+	return rc == STATUS_OK ? STATUS_ABSENT : rc;
+}
+
+enum status
 service_remember(const struct service_once *o, const struct keyring *k)
 {
 	struct idempotency_request q = asked(o->c);
@@ -88,7 +114,7 @@ service_remember(const struct service_once *o, const struct keyring *k)
 	enum status rc;
 
 	if (o->category != 0)
-		idempotency_fingerprint(&k->category[o->category - 1].key, &q, row.fingerprint);
+		fingerprint(o, k, row.fingerprint);
 	if ((rc = service_pack(o->c, o->c->response, &row.response)) != STATUS_OK)
 		return rc;
 	return idempotency_put(o->ws, &q, &row);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "server/clock.h"
+#include "server/store/damage.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
 
@@ -39,7 +40,8 @@ service_unpack(struct call *c, const ProtobufCMessageDescriptor *type, struct by
 	ProtobufCMessage *m = protobuf_c_message_unpack(type, arena_allocator(c->arena), b.len, b.p);
 
 	if (m == NULL)
-		return STATUS_CORRUPT;
+		return arena_refused(c->arena) ? STATUS_NO_MEMORY :
+		    damage_judged(STATUS_CORRUPT, "a message that does not unpack");
 	*(void **)out = m;
 	return STATUS_OK;
 }

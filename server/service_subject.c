@@ -84,7 +84,7 @@ create_subject(struct vault *v, struct call *c, struct writeset *ws)
 {
 	const Pdvault__V1__CreateSubjectRequest *q = (const void *)c->request;
 	struct service_once once = { c, ws, NULL, SUBJECT_IDENTITY,
-		&pdvault__v1__create_subject_response__descriptor };
+		q->billing != NULL ? SUBJECT_BILLING : 0, &pdvault__v1__create_subject_response__descriptor };
 	const Pdvault__V1__Identity *id = q->identity;
 	Pdvault__V1__CreateSubjectResponse *r;
 	struct service_lookups l;
@@ -369,7 +369,7 @@ static enum status
 update_identity(struct vault *v, struct call *c, struct writeset *ws)
 {
 	const Pdvault__V1__UpdateIdentityRequest *q = (const void *)c->request;
-	struct service_once once = { c, ws, q->subject.data, SUBJECT_IDENTITY,
+	struct service_once once = { c, ws, q->subject.data, SUBJECT_IDENTITY, 0,
 		&pdvault__v1__update_identity_response__descriptor };
 	Pdvault__V1__UpdateIdentityResponse *r;
 	const struct keyring *k;
@@ -377,11 +377,7 @@ update_identity(struct vault *v, struct call *c, struct writeset *ws)
 	enum status rc;
 
 	(void)v;
-	if ((rc = service_replay(&once)) != STATUS_ABSENT)
-		return rc;
-	if ((r = service_message(c, once.response)) == NULL)
-		return STATUS_NO_MEMORY;
-	if ((rc = writeset_subject(ws, q->subject.data, &k)) != STATUS_OK)
+	if ((rc = service_begin(&once, &r, &k)) != STATUS_ABSENT)
 		return rc;
 	if ((rc = subject_category(k, SUBJECT_IDENTITY)) != STATUS_OK)
 		return rc;

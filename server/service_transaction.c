@@ -82,7 +82,7 @@ static enum status
 append_transactions(struct vault *v, struct call *c, struct writeset *ws)
 {
 	const Pdvault__V1__AppendTransactionsRequest *q = (const void *)c->request;
-	struct service_once once = { c, ws, q->subject.data, SUBJECT_BILLING,
+	struct service_once once = { c, ws, q->subject.data, SUBJECT_BILLING, 0,
 		&pdvault__v1__append_transactions_response__descriptor };
 	Pdvault__V1__AppendTransactionsResponse *r;
 	const struct keyring *k;
@@ -90,11 +90,7 @@ append_transactions(struct vault *v, struct call *c, struct writeset *ws)
 	enum status rc;
 
 	(void)v;
-	if ((rc = service_replay(&once)) != STATUS_ABSENT)
-		return rc;
-	if ((r = service_message(c, once.response)) == NULL)
-		return STATUS_NO_MEMORY;
-	if ((rc = writeset_subject(ws, q->subject.data, &k)) != STATUS_OK)
+	if ((rc = service_begin(&once, &r, &k)) != STATUS_ABSENT)
 		return rc;
 	if ((rc = subject_category(k, SUBJECT_BILLING)) == STATUS_CATEGORY_ERASED)
 		return rc;

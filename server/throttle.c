@@ -1,4 +1,4 @@
-#include "server/rpc/throttle.h"
+#include "server/throttle.h"
 
 #define INTERVAL_NS UINT64_C(1000000000)
 

@@ -2,8 +2,8 @@
  * At most one line a second in the log for something that a peer can cause as often as it
  * likes, and the count of the rest.
  */
-#ifndef SERVER_RPC_THROTTLE_H
-#define SERVER_RPC_THROTTLE_H
+#ifndef SERVER_THROTTLE_H
+#define SERVER_THROTTLE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,4 +21,4 @@ struct throttle {
  */
 bool throttle_pass(struct throttle *t, uint64_t now_ns, uint64_t *count);
 
-#endif /* SERVER_RPC_THROTTLE_H */
+#endif /* SERVER_THROTTLE_H */

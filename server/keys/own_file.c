@@ -21,9 +21,8 @@ own_file_folder(const char *path, char *out, size_t cap)
 	return true;
 }
 
-/* A new name is durable only when its folder is. */
-static bool
-flush_folder(const char *path)
+bool
+own_file_flush_folder(const char *path)
 {
 	char folder[PATH_MAX];
 	int fd;
@@ -69,7 +68,7 @@ own_file_create(const char *path, struct bytes content, const char **why)
 	}
 	done = fill(fd, content);
 	done = close(fd) == 0 && done;
-	if (done && flush_folder(path))
+	if (done && own_file_flush_folder(path))
 		return STATUS_OK;
 	saved = errno;
 	(void)unlink(path);

@@ -30,6 +30,9 @@ enum status own_file_open(const char *path, bool writing, size_t len, int *fd,
 /* Whether the open file still is one, of the same length. */
 bool own_file_is(int fd, size_t len, const char **why) MUST_USE;
 
+/* A new name is durable only when the folder that holds it is flushed. errno says why not. */
+bool own_file_flush_folder(const char *path) MUST_USE;
+
 /* The folder that holds ${path}, into out[cap]; false: too long. */
 bool own_file_folder(const char *path, char *out, size_t cap) MUST_USE;
 

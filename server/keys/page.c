@@ -2,17 +2,35 @@
 
 #include <sodium.h>
 
+#define CUTS_MAX 4u
+#define BUCKET_OF(n) (offsetof(struct bucket, entry) + (n) * sizeof(struct bucket_entry))
+#define KEYRING_OF(n) (offsetof(struct keyring, category) + (n) * sizeof(struct keyring_category))
+#define BLOCK 16u	/* padding goes to whole blocks */
+#define PADDED(len) (((len) / BLOCK + 1) * BLOCK)
+
+/*
+ * The lengths that a kind is stored in, ascending. Few, so that the length of a row tells little: of a
+ * bucket about how full it is, of a keyring whether the subject has a category above billing.
+ */
 struct size {
 	size_t len, padded;
+	unsigned cuts;
+	size_t cut[CUTS_MAX];
 };
 
 static const struct size sizes[] = {
-	[SEAL_PAGE] = { sizeof(struct page), PAGE_PADDED },
-	[SEAL_BUCKET] = { sizeof(struct bucket), BUCKET_PADDED },
-	[SEAL_KEYRING] = { sizeof(struct keyring), KEYRING_PADDED },
+	[SEAL_PAGE] = { sizeof(struct page), PAGE_PADDED, 1, { sizeof(struct page) } },
+	[SEAL_BUCKET] = { sizeof(struct bucket), BUCKET_PADDED, 4,
+	    { BUCKET_OF(2), BUCKET_OF(6), BUCKET_OF(14), BUCKET_OF(BUCKET_ENTRIES) } },
+	[SEAL_KEYRING] = { sizeof(struct keyring), KEYRING_PADDED, 2,
+	    { KEYRING_OF(3), KEYRING_OF(CATEGORY_COUNT) } },
 };
 
 _Static_assert(PAGE_BOX_MAX + NODE_KEY_LEN < 2016, "a page fits a node of the store");
+_Static_assert(PADDED(sizeof(struct page)) == PAGE_PADDED, "the longest of its kind");
+_Static_assert(PADDED(sizeof(struct bucket)) == BUCKET_PADDED, "the longest of its kind");
+_Static_assert(PADDED(sizeof(struct keyring)) == KEYRING_PADDED, "the longest of its kind");
+_Static_assert(BUCKET_PADDED <= PAGE_PADDED && KEYRING_PADDED <= PAGE_PADDED, "PAGE_BUFFER_LEN");
 
 static const struct size *
 size_of(enum seal_kind kind)
@@ -33,10 +51,49 @@ page_padded(enum seal_kind kind)
 	return size_of(kind)->padded;
 }
 
-size_t
-page_box_len(enum seal_kind kind)
+/* The beginning of the struct that is in use: all behind it is zero. */
+static size_t
+used(enum seal_kind kind, const void *pg)
 {
-	return SEAL_BOX_LEN(size_of(kind)->padded);
+	const struct keyring *k = pg;
+	unsigned n = CATEGORY_COUNT;
+
+	if (kind == SEAL_PAGE)
+		return sizeof(struct page);
+	if (kind == SEAL_BUCKET)
+		return BUCKET_OF(((const struct bucket *)pg)->count);
+	while (n > 0 && k->category[n - 1].state == CATEGORY_UNUSED)
+		n--;
+	return KEYRING_OF(n);
+}
+
+static size_t
+cut_of(enum seal_kind kind, const void *pg)
+{
+	const struct size *s = size_of(kind);
+	size_t len = used(kind, pg);
+	unsigned i = 0;
+
+	while (s->cut[i] < len)
+		must(++i < s->cuts);
+	return s->cut[i];
+}
+
+size_t
+page_box_len(enum seal_kind kind, const void *pg)
+{
+	return SEAL_BOX_LEN(PADDED(cut_of(kind, pg)));
+}
+
+bool
+page_box_fits(enum seal_kind kind, size_t len)
+{
+	const struct size *s = size_of(kind);
+
+	for (unsigned i = 0; i < s->cuts; i++)
+		if (len == SEAL_BOX_LEN(PADDED(s->cut[i])))
+			return true;
+	return false;
 }
 
 static struct seal_context
@@ -54,9 +111,18 @@ page_seal(const struct key *k, const uint8_t vault[static 16], const struct page
     const void *pg, uint8_t *out)
 {
 	struct seal_context c = context(vault, b->kind, b->node);
-	const struct size *s = size_of(b->kind);
+	size_t len = cut_of(b->kind, pg);
 
-	seal_box(k, &c, bytes_of(pg, s->len), s->padded, out);
+	seal_box(k, &c, bytes_of(pg, len), PADDED(len), out);
+}
+
+/* What was opened is what page_seal() makes: the shortest cut that holds what is in use. */
+static bool
+is_whole(enum seal_kind kind, const void *pg, size_t len)
+{
+	if (kind == SEAL_BUCKET && ((const struct bucket *)pg)->count > BUCKET_ENTRIES)
+		return false;
+	return cut_of(kind, pg) == len;
 }
 
 enum status
@@ -64,16 +130,16 @@ page_open(const struct key *k, const uint8_t vault[static 16], const struct page
     void *out)
 {
 	struct seal_context c = context(vault, b->kind, b->node);
-	size_t len;
+	size_t len, room = page_padded(b->kind);
 	enum status rc;
 
-	if (b->box.len != page_box_len(b->kind))
+	if (!page_box_fits(b->kind, b->box.len))
 		return STATUS_FORGED;
 	if ((rc = seal_open(k, &c, b->box, out, &len)) != STATUS_OK)
 		return rc;
-	if (len != page_len(b->kind) ||
-	    (b->kind == SEAL_BUCKET && ((const struct bucket *)out)->count > BUCKET_ENTRIES)) {
-		sodium_memzero(out, page_padded(b->kind));
+	memset((uint8_t *)out + len, 0, room - len);
+	if (!is_whole(b->kind, out, len)) {
+		sodium_memzero(out, room);
 		return STATUS_FORGED;
 	}
 	return STATUS_OK;

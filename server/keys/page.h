@@ -1,10 +1,11 @@
 /*
- * The sealed pages of the two trees, three kinds of one size each:
+ * The sealed pages of the two trees, of three kinds:
  *   page     32 keys of the nodes below; a zero key is an empty place
- *   bucket   up to 11 look-up entries
+ *   bucket   up to 30 look-up entries
  *   keyring  one subject's id, state and category keys
- * The structs are the bytes on disk (docs/FORMAT.md), integers big-endian. In memory they
- * rest in secret memory. Any thread.
+ * The structs are the bytes on disk (docs/FORMAT.md), integers big-endian; of a bucket and a keyring only
+ * the beginning that is in use is stored, to one of a few lengths. In memory they are whole and rest in
+ * secret memory. Any thread.
  */
 #ifndef SERVER_KEYS_PAGE_H
 #define SERVER_KEYS_PAGE_H
@@ -25,7 +26,7 @@ struct bucket_entry {
 	uint8_t subject[SUBJECT_ID_LEN];
 };
 
-#define BUCKET_ENTRIES 11u
+#define BUCKET_ENTRIES 30u
 
 struct bucket {
 	uint8_t count, zero;
@@ -57,11 +58,12 @@ struct keyring {
 };
 
 _Static_assert(sizeof(struct page) == 1024, "bytes on disk");
-_Static_assert(sizeof(struct bucket) == 376, "bytes on disk");
+_Static_assert(sizeof(struct bucket) == 1022, "bytes on disk");
 _Static_assert(sizeof(struct keyring) == 344, "bytes on disk");
 
+/* Of the longest: what a buffer for opening has. */
 #define PAGE_PADDED 1040u
-#define BUCKET_PADDED 384u
+#define BUCKET_PADDED 1024u
 #define KEYRING_PADDED 352u
 #define PAGE_BUFFER_LEN PAGE_PADDED	/* what opening any kind may need */
 #define PAGE_BOX_MAX SEAL_BOX_LEN(PAGE_PADDED)
@@ -69,7 +71,10 @@ _Static_assert(sizeof(struct keyring) == 344, "bytes on disk");
 /* kind is SEAL_PAGE, SEAL_BUCKET or SEAL_KEYRING in all of these. */
 size_t page_len(enum seal_kind kind);		/* of the struct */
 size_t page_padded(enum seal_kind kind);	/* of the buffer that opening writes */
-size_t page_box_len(enum seal_kind kind);	/* on disk */
+size_t page_box_len(enum seal_kind kind, const void *pg);	/* on disk, of this struct */
+
+/* Whether a box of ${len} bytes can be one of that kind. */
+bool page_box_fits(enum seal_kind kind, size_t len);
 
 /* A box on its way: which node and kind it is said to be of. */
 struct page_box {
@@ -78,7 +83,7 @@ struct page_box {
 	struct bytes box;
 };
 
-/* Seals the struct of that kind at pg into out[page_box_len(kind)]; b->box is not looked at. */
+/* Seals the struct of that kind at pg into out[page_box_len(kind, pg)]; b->box is not looked at. */
 void page_seal(const struct key *k, const uint8_t vault[static 16], const struct page_box *b,
     const void *pg, uint8_t *out);
 

@@ -16,7 +16,7 @@
 #include "server/rpc/dispatch.h"
 #include "server/rpc/pool.h"
 #include "server/rpc/server.h"
-#include "server/rpc/throttle.h"
+#include "server/throttle.h"
 
 struct context;
 

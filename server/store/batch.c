@@ -5,11 +5,11 @@
 #include "server/clock.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/store/path.h"
 #include "server/store/switch.h"
 #include "server/store/vault_internal.h"
 
 #define RUN_ROWS 16u	/* rows side by side for which as much room is counted as for one elsewhere */
-#define CLASS_EVERY_NS 1000000000u	/* the anchor's place is looked at again, at most this often */
 
 /* Everything the commit writes, to be sorted: an engine likes rows in the order of their keys. */
 struct row {
@@ -43,11 +43,11 @@ add(struct rows *rs, enum store_table t, struct bytes key, struct bytes value)
 static enum status
 add_item(struct rows *rs, struct overlay_item *it)
 {
-	struct overlay_node_key k = overlay_node_key(it->kind, it->node, it->key);
+	struct path_row k = path_row(it->kind, it->node, it->key);
 
 	if (it->deleted)
 		return add(rs, k.table, k.key, bytes_of(NULL, 0));
-	return add(rs, k.table, k.key, bytes_of(it->box, page_box_len(it->kind)));
+	return add(rs, k.table, k.key, bytes_of(it->box, page_box_len(it->kind, it->now)));
 }
 
 static int
@@ -123,27 +123,6 @@ write_rows(struct vault *v, const struct rows *rs, bool *begun)
 	return rc;
 }
 
-/* The anchor may have been moved under us to a place that keeps old blocks. */
-static void
-look_at_class(struct vault *v)
-{
-	uint64_t now = clock_monotonic_ns();
-	const char *why;
-	enum anchor_class c;
-
-	if (now - v->class_seen_ns < CLASS_EVERY_NS)
-		return;
-	v->class_seen_ns = now;
-	c = anchor_class(v->anchor, &why);
-	if ((int)c != atomic_load(&v->anchor_class))
-		log_event(LOG_ANCHOR_CLASS_CHANGED, LOG_S(WHY, why));
-	atomic_store(&v->anchor_class, (int)c);
-	atomic_store(&v->anchor_class_why, why);
-	/* There the next shred would not be one. */
-	if (c == ANCHOR_CLASS_D && !v->force_class_d)
-		atomic_store(&v->read_only, "ANCHOR_CLASS_D");
-}
-
 /* K2 and the rows that decide: the root page, the epoch and its commitment. */
 struct sealed {
 	uint8_t root_box[ROOT_BOX_LEN], epoch[META_EPOCH_LEN];
@@ -206,7 +185,8 @@ batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal)
 		rc = STATUS_INDETERMINATE;
 	}
 	metrics_time(METRIC_TIME_SWITCH, clock_monotonic_ns() - start);
-	look_at_class(v);
+	/* The anchor may have been moved under us to a place that keeps old blocks. */
+	vault_look_at_class(v);
 out:
 	free(rs.row);
 	return rc;

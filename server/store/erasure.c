@@ -3,6 +3,8 @@
 #include <sodium.h>
 
 #include "server/clock.h"
+#include "server/store/litter.h"
+#include "server/store/record.h"
 #include "server/store/subject.h"
 
 enum { OFF_SUBJECT = 0, OFF_EPOCH = 16, OFF_TIME = 24, OFF_CATEGORIES = 32, OFF_FINAL = 34 };
@@ -49,21 +51,20 @@ choose(const struct keyring *k, struct erasure *e)
 	return STATUS_OK;
 }
 
-/* Ciphertext without a key is only litter, but litter that takes room. */
+/* Ciphertext without a key is only litter, but litter that takes room. A category has one record. */
 static enum status
 delete_records(struct writeset *ws, const uint8_t slot[static 8], const struct erasure *e)
 {
-	uint8_t prefix[9];
+	uint8_t key[RECORD_KEY_LEN];
 	enum status rc = STATUS_OK;
 
-	memcpy(prefix, slot, 8);
 	for (unsigned i = 0; i < CATEGORY_COUNT && rc == STATUS_OK; i++) {
 		if ((e->categories & (1u << i)) == 0)
 			continue;
-		prefix[8] = (uint8_t)(i + 1);
-		rc = writeset_delete_all(ws, STORE_RECORDS, bytes_of(prefix, sizeof(prefix)));
+		record_key(bytes_get64(slot), i + 1, 0, key);
+		rc = writeset_delete(ws, STORE_RECORDS, bytes_of(key, sizeof(key)));
 		if (rc == STATUS_OK && i + 1 == SUBJECT_BILLING)
-			rc = writeset_delete_all(ws, STORE_TRANSACTIONS, bytes_of(prefix, 8));
+			rc = litter_drop(ws, slot);
 	}
 	return rc;
 }

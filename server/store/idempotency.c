@@ -1,11 +1,14 @@
 #include "server/store/idempotency.h"
 
+#include <sodium.h>
+
 #include "server/clock.h"
 #include "server/store/overlay.h"
 #include "server/store/writeset_internal.h"
 
-enum { OFF_TIME = 0, OFF_METHOD = 4, OFF_EPOCH = 8, OFF_FINGERPRINT = 16, OFF_RESPONSE = 24,
-	RESPONSE_MAX = 256 };
+/* A vault does not live to see the epoch 2^48; there are many of these rows. */
+enum { OFF_TIME = 0, OFF_METHOD = 4, OFF_EPOCH = 6, OFF_FINGERPRINT = 12, OFF_RESPONSE = 20,
+	METHOD_LEN = OFF_EPOCH - OFF_METHOD, RESPONSE_MAX = 256 };
 
 struct row_key {
 	uint8_t b[IDEMPOTENCY_KEY_LEN + IDEMPOTENCY_PRINCIPAL_MAX];
@@ -25,12 +28,26 @@ row_key(const struct idempotency_request *q)
 }
 
 static void
-method_tag(const char *method, uint8_t out[static 4])
+method_tag(const char *method, uint8_t out[static METHOD_LEN])
 {
 	uint8_t digest[SEAL_DIGEST_LEN];
 
 	seal_digest(bytes_of(method, strlen(method)), digest);
-	memcpy(out, digest, 4);
+	memcpy(out, digest, METHOD_LEN);
+}
+
+static uint64_t
+get48(const uint8_t *p)
+{
+	return (uint64_t)bytes_get16(p) << 32 | bytes_get32(p + 2);
+}
+
+static void
+put48(uint8_t *p, uint64_t n)
+{
+	must(n >> 48 == 0);
+	bytes_put16(p, (uint16_t)(n >> 32));
+	bytes_put32(p + 2, (uint32_t)n);
 }
 
 static uint32_t
@@ -53,7 +70,7 @@ idempotency_find(struct writeset *ws, const struct idempotency_request *q,
     struct idempotency_row *out)
 {
 	struct row_key k = row_key(q);
-	uint8_t tag[4];
+	uint8_t tag[METHOD_LEN];
 	struct bytes v;
 	enum status rc;
 
@@ -67,19 +84,25 @@ idempotency_find(struct writeset *ws, const struct idempotency_request *q,
 	method_tag(q->method, tag);
 	if (memcmp(v.p + OFF_METHOD, tag, sizeof(tag)) != 0)
 		return STATUS_KEY_REUSED;
-	out->epoch = bytes_get64(v.p + OFF_EPOCH);
+	out->epoch = get48(v.p + OFF_EPOCH);
 	memcpy(out->fingerprint, v.p + OFF_FINGERPRINT, IDEMPOTENCY_FINGERPRINT_LEN);
 	out->response = bytes_of(v.p + OFF_RESPONSE, v.len - OFF_RESPONSE);
 	return STATUS_OK;
 }
 
 void
-idempotency_fingerprint(const struct key *category, const struct idempotency_request *q,
-    uint8_t out[static IDEMPOTENCY_FINGERPRINT_LEN])
+idempotency_fingerprint(const struct key *category, const struct key *also,
+    const struct idempotency_request *q, uint8_t out[static IDEMPOTENCY_FINGERPRINT_LEN])
 {
-	uint8_t tag[SEAL_TAG16_LEN];
+	struct bytes method = bytes_of(q->method, strlen(q->method));
+	uint8_t tag[SEAL_TAG16_LEN], inner[SEAL_TAG16_LEN];
 
-	seal_tag(category, "idempotency", bytes_of(q->method, strlen(q->method)), q->message, tag);
+	seal_tag(category, "idempotency", method, q->message, tag);
+	if (also != NULL) {
+		memcpy(inner, tag, sizeof(inner));
+		seal_tag(also, "idempotency", method, bytes_of(inner, sizeof(inner)), tag);
+		sodium_memzero(inner, sizeof(inner));
+	}
 	memcpy(out, tag, IDEMPOTENCY_FINGERPRINT_LEN);
 }
 
@@ -93,7 +116,7 @@ idempotency_put(struct writeset *ws, const struct idempotency_request *q,
 	must(row->response.len <= RESPONSE_MAX);
 	bytes_put32(v + OFF_TIME, now_seconds());
 	method_tag(q->method, v + OFF_METHOD);
-	bytes_put64(v + OFF_EPOCH, row->epoch);
+	put48(v + OFF_EPOCH, row->epoch);
 	memcpy(v + OFF_FINGERPRINT, row->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
 	if (row->response.len > 0)
 		memcpy(v + OFF_RESPONSE, row->response.p, row->response.len);

@@ -4,7 +4,7 @@
  * data: the response message of a mutation has none.
  *
  * Row: key is the idempotency key (16) and the principal's name; value is time in seconds (4), a tag of the
- * method (4), epoch (8), fingerprint (8), response message. The writer's thread only.
+ * method (2), epoch (6), fingerprint (8), response message. The writer's thread only.
  */
 #ifndef SERVER_STORE_IDEMPOTENCY_H
 #define SERVER_STORE_IDEMPOTENCY_H
@@ -37,22 +37,24 @@ struct idempotency_row {
 enum status idempotency_find(struct writeset *ws, const struct idempotency_request *q,
     struct idempotency_row *out) MUST_USE;
 
-/* Keyed under the category key of the subject, so that it says nothing once that is gone. */
-void idempotency_fingerprint(const struct key *category, const struct idempotency_request *q,
-    uint8_t out[static IDEMPOTENCY_FINGERPRINT_LEN]);
+/*
+ * Keyed under the category key of the subject, so that it says nothing once that is gone; and under ${also}
+ * (or NULL), the key of another category that the message tells of, so that it dies with either.
+ */
+void idempotency_fingerprint(const struct key *category, const struct key *also,
+    const struct idempotency_request *q, uint8_t out[static IDEMPOTENCY_FINGERPRINT_LEN]);
 
 enum status idempotency_put(struct writeset *ws, const struct idempotency_request *q,
     const struct idempotency_row *row) MUST_USE;
 
-/*
- * Looks at the next ${limit} rows in a circle and deletes those that are older than a day.
- * at and at_len remember the place: STORE_KEY_MAX bytes and 0 at first. *deleted counts.
- */
+/* Where a sweep is; all zero at first. deleted: how many rows the last call deleted. */
 struct idempotency_sweep {
-	uint8_t at[128];
+	uint8_t at[STORE_KEY_MAX];
 	size_t at_len;
 	unsigned deleted;
 };
+
+/* Looks at the next ${limit} rows in a circle and deletes those that are older than a day. */
 enum status idempotency_sweep(struct writeset *ws, struct idempotency_sweep *s,
     unsigned limit) MUST_USE;
 

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 #include "server/keys/secret.h"
-#include "server/log.h"
-#include "server/metrics.h"
+#include "server/store/damage.h"
 #include "server/store/overlay_internal.h"
 
 enum status
@@ -18,8 +17,10 @@ overlay_new(struct vault *v, struct overlay **out)
 		return rc;
 	o->vault = v;
 	if ((o->root = secret_alloc(sizeof(*o->root))) == NULL ||
+	    (o->peek = secret_alloc(sizeof(*o->peek))) == NULL ||
 	    (o->secret = secret_alloc(OVERLAY_SECRET)) == NULL)
 		goto out;
+	o->path.secret = &o->peek->path;
 	if ((rc = store_snapshot_new(v->store, &o->snapshot)) != STATUS_OK)
 		goto out;
 	*out = o;
@@ -36,6 +37,7 @@ overlay_free(struct overlay *o)
 		return;
 	store_snapshot_free(o->snapshot);
 	secret_free(o->secret, OVERLAY_SECRET);
+	secret_free(o->peek, sizeof(*o->peek));
 	secret_free(o->root, sizeof(*o->root));
 	free(o);
 }
@@ -84,6 +86,8 @@ overlay_end(struct overlay *o)
 	memset(o->dirty, 0, sizeof(o->dirty));
 	sodium_memzero(o->secret, o->secret_used);
 	o->secret_used = 0;
+	o->spoiled = false;
+	sodium_memzero(o->peek, sizeof(*o->peek));
 	root_wipe(o->root);
 }
 
@@ -99,10 +103,35 @@ overlay_root(struct overlay *o)
 	return o->root;
 }
 
+void
+overlay_spoil(struct overlay *o)
+{
+	o->spoiled = true;
+}
+
+bool
+overlay_is_spoiled(const struct overlay *o)
+{
+	return o->spoiled;
+}
+
+#ifdef PDV_TEST_HOOKS
+static _Atomic size_t limit = OVERLAY_SECRET;
+
+void
+overlay_test_limit(size_t bytes)
+{
+	must(bytes <= OVERLAY_SECRET);
+	limit = bytes;
+}
+#else
+static const size_t limit = OVERLAY_SECRET;
+#endif
+
 size_t
 overlay_room(const struct overlay *o)
 {
-	return OVERLAY_SECRET - o->secret_used;
+	return limit > o->secret_used ? limit - o->secret_used : 0;
 }
 
 static uint8_t *
@@ -127,8 +156,8 @@ item_hash(enum seal_kind kind, struct node n)
 }
 
 /* Deleted ones, too. */
-static struct overlay_item *
-find_any(struct overlay *o, enum seal_kind kind, struct node n)
+struct overlay_item *
+overlay_any(struct overlay *o, enum seal_kind kind, struct node n)
 {
 	struct overlay_item *it = o->item_chain[item_hash(kind, n)];
 
@@ -140,7 +169,7 @@ find_any(struct overlay *o, enum seal_kind kind, struct node n)
 struct overlay_item *
 overlay_find(struct overlay *o, enum seal_kind kind, struct node n)
 {
-	struct overlay_item *it = find_any(o, kind, n);
+	struct overlay_item *it = overlay_any(o, kind, n);
 
 	return it != NULL && !it->deleted && !it->broken ? it : NULL;
 }
@@ -151,7 +180,7 @@ overlay_touches(struct overlay *o, struct node n)
 	static const enum seal_kind kinds[] = { SEAL_PAGE, SEAL_BUCKET, SEAL_KEYRING };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const struct overlay_item *it = find_any(o, kinds[i], n);
+		const struct overlay_item *it = overlay_any(o, kinds[i], n);
 
 		if (it != NULL && it->dirty)
 			return true;
@@ -162,7 +191,7 @@ overlay_touches(struct overlay *o, struct node n)
 enum status
 overlay_item_new(struct overlay *o, enum seal_kind kind, struct node n, struct overlay_item **out)
 {
-	struct overlay_item *it = find_any(o, kind, n);
+	struct overlay_item *it = overlay_any(o, kind, n);
 	unsigned h = item_hash(kind, n);
 
 	if (it != NULL) {
@@ -193,7 +222,7 @@ enum status
 overlay_item_revive(struct overlay *o, enum seal_kind kind, struct node n,
     struct overlay_item **out)
 {
-	struct overlay_item *it = find_any(o, kind, n);
+	struct overlay_item *it = overlay_any(o, kind, n);
 
 	if (it == NULL)
 		return overlay_item_new(o, kind, n, out);
@@ -220,15 +249,19 @@ overlay_parent(struct overlay *o, const struct overlay_item *it)
 enum status
 overlay_mark(struct overlay *o, struct overlay_item *it)
 {
-	size_t len = page_padded(it->kind);
+	struct overlay_item *up;
+	enum status rc;
 
 	if (it->dirty)
 		return STATUS_OK;
-	if (!it->fresh) {
-		if ((it->was = take_secret(o, len)) == NULL)
+	if (it->kind == SEAL_PAGE && !it->fresh) {
+		if ((it->was = take_secret(o, PAGE_PADDED)) == NULL)
 			return STATUS_NO_MEMORY;
-		memcpy(it->was, it->now, len);
+		memcpy(it->was, it->now, PAGE_PADDED);
 	}
+	/* Its new key will stand there. */
+	if ((up = overlay_parent(o, it)) != NULL && (rc = overlay_mark(o, up)) != STATUS_OK)
+		return rc;
 	it->dirty = true;
 	it->next_dirty = o->dirty[it->node.level];
 	o->dirty[it->node.level] = it;
@@ -263,43 +296,16 @@ key_of(struct overlay *o, enum seal_kind kind, struct node n, const struct key *
 	return STATUS_OK;
 }
 
-enum status
-overlay_node_row(struct overlay *o, enum seal_kind kind, struct node n, struct bytes *box)
-{
-	uint8_t key[NODE_KEY_LEN];
-	struct overlay_node_key k = overlay_node_key(kind, n, key);
-
-	return store_get(o->snapshot, k.table, k.key, box);
-}
-
-struct overlay_node_key
-overlay_node_key(enum seal_kind kind, struct node n, uint8_t buf[static NODE_KEY_LEN])
-{
-	node_key(n, buf);
-	switch (kind) {
-	case SEAL_KEYRING:
-		return (struct overlay_node_key){ STORE_KEYRINGS, bytes_of(buf + 2, 8) };
-	case SEAL_BUCKET:
-		return (struct overlay_node_key){ STORE_BUCKETS, bytes_of(buf + 1, 9) };
-	default:
-		return (struct overlay_node_key){ STORE_NODES, bytes_of(buf, NODE_KEY_LEN) };
-	}
-}
-
 static enum status
 judged(enum status rc)
 {
-	if (rc == STATUS_FORGED || rc == STATUS_CORRUPT) {
-		metrics_add(METRIC_INTEGRITY_ERRORS, 1);
-		log_event(LOG_INTEGRITY, LOG_STATUS(rc), LOG_S(WHAT, "a page that a write needs"));
-	}
-	return rc;
+	return damage_judged(rc, "a page that a write needs");
 }
 
 enum status
 overlay_load(struct overlay *o, enum seal_kind kind, struct node n, struct overlay_item **out)
 {
-	struct overlay_item *it = find_any(o, kind, n);
+	struct overlay_item *it = overlay_any(o, kind, n);
 	const struct key *k;
 	struct page_box b = { kind, n, { NULL, 0 } };
 	enum status rc;
@@ -312,9 +318,9 @@ overlay_load(struct overlay *o, enum seal_kind kind, struct node n, struct overl
 	}
 	if ((rc = key_of(o, kind, n, &k)) != STATUS_OK)
 		return rc;
-	if ((rc = overlay_node_row(o, kind, n, &b.box)) != STATUS_OK)
+	if ((rc = path_fetch(o->snapshot, kind, n, &b.box)) != STATUS_OK)
 		return judged(rc == STATUS_ABSENT ? STATUS_CORRUPT : rc);
-	if (b.box.len != page_box_len(kind))
+	if (!page_box_fits(kind, b.box.len))
 		return judged(STATUS_CORRUPT);
 	if ((rc = overlay_item_new(o, kind, n, &it)) != STATUS_OK)
 		return rc;

@@ -5,7 +5,8 @@
  *
  * Invariants (overlay_check):
  *  1. The parent page of an item is an item, up to the top of its tree.
- *  2. A dirty item is on the list of its level; its was is what the snapshot holds, or NULL if new.
+ *  2. A dirty item is on the list of its level, and its parent is dirty. The was of a dirty page is what
+ *     the snapshot holds, or NULL if it is new.
  *  3. A place of a page differs from was only for a child that is dirty or deleted.
  */
 #ifndef SERVER_STORE_OVERLAY_H
@@ -30,8 +31,9 @@ struct overlay_item {
 	bool deleted;		/* its row goes */
 	bool fresh;		/* the snapshot has no such row */
 	bool broken;		/* what the snapshot has does not open: it is left alone */
-	uint8_t *now, *was;	/* page_padded(kind) bytes of secret memory; was may be NULL */
-	uint8_t *box;		/* K2's: page_box_len(kind) bytes, or NULL */
+	uint8_t *now;		/* page_padded(kind) bytes of secret memory */
+	uint8_t *was;		/* of a page that is dirty and not fresh: PAGE_PADDED bytes; or NULL */
+	uint8_t *box;		/* K2's: page_box_len(kind, now) bytes, or NULL */
 	uint8_t key[NODE_KEY_LEN];	/* room for the key of its row */
 	struct overlay_item *chain, *next_dirty, *next;
 };
@@ -60,6 +62,11 @@ struct root *overlay_root(struct overlay *o);
 /* Secret bytes left. */
 size_t overlay_room(const struct overlay *o);
 
+#ifdef PDV_TEST_HOOKS
+/* As if a batch had ${bytes} of secret memory, at most OVERLAY_SECRET. */
+void overlay_test_limit(size_t bytes);
+#endif
+
 /* Rows: what the batch put, else what the snapshot has. STATUS_ABSENT. */
 enum status overlay_get(struct overlay *o, enum store_table t, struct bytes key,
     struct bytes *value) MUST_USE;
@@ -77,11 +84,23 @@ enum status overlay_bucket(struct overlay *o, const uint8_t tag[static SEAL_TAG1
     struct overlay_item **out) MUST_USE;
 
 /*
- * Changing. Whoever calls has loaded the item before and made sure of OVERLAY_ROOM_* bytes for
- * each call, so that these cannot run out of memory half-way.
+ * Looking: as loading, but nothing is kept, so that a request may look at any number of them. What comes
+ * back lies in secret memory until the next call. A keyring that is not there is STATUS_CORRUPT, unless the
+ * batch has dropped it.
  */
-#define OVERLAY_ROOM_KEYRING (NODE_S_TOP_MAX * 2 * PAGE_PADDED + 2 * KEYRING_PADDED)
-#define OVERLAY_ROOM_ENTRY (4 * PAGE_PADDED + 16 * BUCKET_PADDED)
+enum status overlay_peek_keyring(struct overlay *o, uint64_t slot, const struct keyring **out) MUST_USE;
+enum status overlay_peek_bucket(struct overlay *o, const uint8_t tag[static SEAL_TAG16_LEN],
+    const struct bucket **out) MUST_USE;
+
+/*
+ * Changing. Whoever calls has loaded the item before, so that only memory can run out, for which
+ * OVERLAY_ROOM_* is what such a change takes as a rule. If it does in the middle of a request, the
+ * overlay is spoiled: nothing of it may be written.
+ */
+#define OVERLAY_ROOM_KEYRING (4 * PAGE_PADDED + KEYRING_PADDED)
+#define OVERLAY_ROOM_ENTRY (3 * PAGE_PADDED + BUCKET_PADDED)
+void overlay_spoil(struct overlay *o);
+bool overlay_is_spoiled(const struct overlay *o);
 enum status overlay_put_keyring(struct overlay *o, const struct keyring *k) MUST_USE;
 enum status overlay_drop_keyring(struct overlay *o, uint64_t slot) MUST_USE;
 /*
@@ -94,7 +113,7 @@ enum status overlay_add_entry(struct overlay *o, const struct bucket_entry *e) M
 enum status overlay_remove_entry(struct overlay *o,
     const uint8_t tag[static SEAL_TAG16_LEN]) MUST_USE;
 
-/* For K2: dirty items of a level; marking an item dirty keeps what it was. */
+/* For K2: dirty items of a level; marking an item dirty marks the pages above it and keeps what they were. */
 struct overlay_item *overlay_dirty(struct overlay *o, unsigned level);
 enum status overlay_mark(struct overlay *o, struct overlay_item *it) MUST_USE;
 
@@ -106,14 +125,6 @@ struct overlay_item *overlay_find(struct overlay *o, enum seal_kind kind, struct
 
 /* The batch seals or deletes something at that node, of whatever kind. */
 bool overlay_touches(struct overlay *o, struct node n);
-
-/* Where the row of a node stands: its table, and its key in buf. */
-struct overlay_node_key {
-	enum store_table table;
-	struct bytes key;
-};
-struct overlay_node_key overlay_node_key(enum seal_kind kind, struct node n,
-    uint8_t buf[static NODE_KEY_LEN]);
 
 void overlay_check(struct overlay *o);
 

@@ -5,7 +5,10 @@
 
 #include "server/store/overlay_internal.h"
 
-/* FNV-1a; keys come from outside only as idempotency keys, and a batch has few rows. */
+/*
+ * FNV-1a, its bits mixed once more: keys that count up differ in their last bytes only. They come from
+ * outside only as idempotency keys, a few for each request.
+ */
 static unsigned
 row_hash(enum store_table t, struct bytes key)
 {
@@ -13,6 +16,7 @@ row_hash(enum store_table t, struct bytes key)
 
 	for (size_t i = 0; i < key.len; i++)
 		h = (h ^ key.p[i]) * 0x100000001B3u;
+	h = (h ^ h >> 32) * 0x9E3779B97F4A7C15u;
 	return (unsigned)(h >> 32) % OVERLAY_CHAINS;
 }
 

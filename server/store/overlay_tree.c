@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "server/store/damage.h"
 #include "server/store/lookup.h"
 #include "server/store/overlay_internal.h"
 
@@ -29,7 +30,7 @@ create(struct overlay *o, enum seal_kind kind, struct node n, struct overlay_ite
 
 	if ((rc = overlay_item_new(o, kind, n, &it)) != STATUS_OK)
 		return rc;
-	if (it->was == NULL && !it->dirty)
+	if (!it->dirty)
 		it->fresh = true;
 	if ((rc = overlay_mark(o, it)) != STATUS_OK)
 		return rc;
@@ -169,12 +170,12 @@ descend(struct overlay *o, const uint8_t *tag, struct overlay_item **out, struct
 			continue;
 		if (overlay_find(o, SEAL_BUCKET, n) != NULL)
 			return overlay_load(o, SEAL_BUCKET, n, out);
-		rc = overlay_node_row(o, SEAL_BUCKET, n, &box);
+		rc = path_fetch(o->snapshot, SEAL_BUCKET, n, &box);
 		if (rc == STATUS_OK)
 			return overlay_load(o, SEAL_BUCKET, n, out);
 		if (rc != STATUS_ABSENT || level == 0)
 			return rc;
-		if ((rc = overlay_node_row(o, SEAL_PAGE, n, &box)) != STATUS_OK)
+		if ((rc = path_fetch(o->snapshot, SEAL_PAGE, n, &box)) != STATUS_OK)
 			return rc;
 		if ((rc = overlay_load(o, SEAL_PAGE, n, out)) != STATUS_OK)
 			return rc;
@@ -200,7 +201,7 @@ find_bucket(struct overlay *o, const uint8_t *tag, struct overlay_item **out, st
 	enum status rc = descend(o, tag, out, where);
 
 	if (rc == STATUS_ABSENT && !place_is_empty(o, *where))
-		return STATUS_CORRUPT;
+		return damage_judged(STATUS_CORRUPT, "the row of a bucket is missing");
 	return rc;
 }
 
@@ -306,7 +307,8 @@ overlay_check(struct overlay *o)
 			continue;
 		must(overlay_parent(o, it) != NULL ||
 		    it->node.level == (it->node.tree == NODE_S ? o->root->s_height : NODE_B_TOP));
-		must(!it->dirty || it->fresh == (it->was == NULL));
+		must(!it->dirty || overlay_parent(o, it) == NULL || overlay_parent(o, it)->dirty);
+		must(it->kind != SEAL_PAGE || !it->dirty || it->fresh == (it->was == NULL));
 		if (it->dirty && it->kind == SEAL_PAGE)
 			check_page(o, it);
 	}

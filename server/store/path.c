@@ -1,19 +1,26 @@
 #include "server/store/path.h"
 
-static enum status
-fetch_row(const struct path_source *src, enum seal_kind kind, struct node n, struct bytes *box)
+struct path_row
+path_row(enum seal_kind kind, struct node n, uint8_t buf[static NODE_KEY_LEN])
 {
-	uint8_t key[NODE_KEY_LEN];
-
-	node_key(n, key);
+	node_key(n, buf);
 	switch (kind) {
 	case SEAL_KEYRING:
-		return store_get(src->snapshot, STORE_KEYRINGS, bytes_of(key + 2, 8), box);
+		return (struct path_row){ STORE_KEYRINGS, bytes_of(buf + 2, 8) };
 	case SEAL_BUCKET:
-		return store_get(src->snapshot, STORE_BUCKETS, bytes_of(key + 1, 9), box);
+		return (struct path_row){ STORE_BUCKETS, bytes_of(buf + 1, 9) };
 	default:
-		return store_get(src->snapshot, STORE_NODES, bytes_of(key, sizeof(key)), box);
+		return (struct path_row){ STORE_NODES, bytes_of(buf, NODE_KEY_LEN) };
 	}
+}
+
+enum status
+path_fetch(struct store_snapshot *s, enum seal_kind kind, struct node n, struct bytes *box)
+{
+	uint8_t buf[NODE_KEY_LEN];
+	struct path_row row = path_row(kind, n, buf);
+
+	return store_get(s, row.table, row.key, box);
 }
 
 static enum status
@@ -21,7 +28,7 @@ copy_hop(struct path *p, enum seal_kind kind, struct node n, struct bytes box)
 {
 	struct path_hop *h = &p->hop[n.level];
 
-	if (box.len != page_box_len(kind))
+	if (!page_box_fits(kind, box.len))
 		return STATUS_CORRUPT;
 	h->kind = kind;
 	h->node = n;
@@ -47,16 +54,16 @@ path_fetch_slot(const struct path_source *src, uint64_t slot, struct path *p)
 	p->bottom = 0;
 	p->found = true;
 	p->below = n;
-	if ((rc = fetch_row(src, SEAL_KEYRING, n, &box)) != STATUS_OK)
+	if ((rc = path_fetch(src->snapshot, SEAL_KEYRING, n, &box)) != STATUS_OK)
 		return missing(rc);
 	if ((rc = copy_hop(p, SEAL_KEYRING, n, box)) != STATUS_OK)
 		return rc;
 	for (; n.level < src->root->s_height; n = up) {
 		up = node_parent(n);
 		p->top = n.level;
-		if ((rc = fetch_row(src, SEAL_PAGE, up, &box)) != STATUS_OK)
+		if ((rc = path_fetch(src->snapshot, SEAL_PAGE, up, &box)) != STATUS_OK)
 			return missing(rc);
-		if (box.len == page_box_len(SEAL_PAGE) &&
+		if (page_box_fits(SEAL_PAGE, box.len) &&
 		    cache_key(src->cache, up, seal_nonce(box), node_place(n), &p->secret->key))
 			return STATUS_OK;
 		if ((rc = copy_hop(p, SEAL_PAGE, up, box)) != STATUS_OK)
@@ -82,19 +89,19 @@ path_fetch_tag(const struct path_source *src, const uint8_t tag[static SEAL_TAG1
 
 		p->bottom = level;
 		p->below = n;
-		rc = fetch_row(src, SEAL_BUCKET, n, &box);
+		rc = path_fetch(src->snapshot, SEAL_BUCKET, n, &box);
 		p->found = rc == STATUS_OK;
 		if (p->found)
 			return copy_hop(p, SEAL_BUCKET, n, box);
 		if (rc != STATUS_ABSENT)
 			return rc;
-		if (level == 0 || (rc = fetch_row(src, SEAL_PAGE, n, &box)) == STATUS_ABSENT) {
+		if (level == 0 || (rc = path_fetch(src->snapshot, SEAL_PAGE, n, &box)) == STATUS_ABSENT) {
 			p->bottom = level + 1;
 			return STATUS_OK;
 		}
 		if (rc != STATUS_OK)
 			return rc;
-		if (box.len == page_box_len(SEAL_PAGE) && cache_key(src->cache, n, seal_nonce(box),
+		if (page_box_fits(SEAL_PAGE, box.len) && cache_key(src->cache, n, seal_nonce(box),
 		    node_place(node_of_tag(tag, (unsigned)level - 1)), &p->secret->key))
 			p->top = level - 1;
 		else if ((rc = copy_hop(p, SEAL_PAGE, n, box)) != STATUS_OK)

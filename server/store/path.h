@@ -34,6 +34,17 @@ struct path_secret {
 	uint8_t page[PAGE_BUFFER_LEN];
 };
 
+/* Where the row of a node stands: its table, and its key in buf. */
+struct path_row {
+	enum store_table table;
+	struct bytes key;
+};
+struct path_row path_row(enum seal_kind kind, struct node n, uint8_t buf[static NODE_KEY_LEN]);
+
+/* The snapshot's box of a node. STATUS_ABSENT. */
+enum status path_fetch(struct store_snapshot *s, enum seal_kind kind, struct node n,
+    struct bytes *box) MUST_USE;
+
 struct path_source {
 	struct store_snapshot *snapshot;
 	struct cache *cache;

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 #include "server/keys/secret.h"
-#include "server/log.h"
-#include "server/metrics.h"
+#include "server/store/damage.h"
 #include "server/store/path.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
@@ -132,17 +131,6 @@ begin(struct reader *r, struct path_source *src)
 	return STATUS_OK;
 }
 
-/* What is stored does not fit together: counted and said once, at the place that knows it. */
-static enum status
-judged(enum status rc, const char *what)
-{
-	if (rc == STATUS_FORGED || rc == STATUS_CORRUPT) {
-		metrics_add(METRIC_INTEGRITY_ERRORS, 1);
-		log_event(LOG_INTEGRITY, LOG_STATUS(rc), LOG_S(WHAT, what));
-	}
-	return rc;
-}
-
 static const struct keyring *
 keyring_of(const struct reader *r)
 {
@@ -238,11 +226,11 @@ fetch_subject(struct reader *r, struct fetch *f)
 	rc = fetch_copy(r, f);
 	store_snapshot_end(r->snapshot);
 	if (rc != STATUS_OK)
-		return judged(rc, "rows of a subject");
+		return damage_judged(rc, "rows of a subject");
 	rc = path_open(&r->path, r->vault->id, r->vault->cache, r->secret->keyring);
 	if (rc != STATUS_OK)
-		return judged(rc == STATUS_ABSENT ? STATUS_CORRUPT : rc, "pages above a keyring");
-	return judged(subject_check(keyring_of(r), f->id, f->slot), "a keyring of another subject");
+		return damage_judged(rc == STATUS_ABSENT ? STATUS_CORRUPT : rc, "pages above a keyring");
+	return damage_judged(subject_check(keyring_of(r), f->id, f->slot), "a keyring of another subject");
 }
 
 enum status
@@ -275,11 +263,11 @@ reader_record(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN], unsigne
 		return rc;
 	if (f.box.p == NULL)
 		return category != SUBJECT_IDENTITY ? STATUS_NO_RECORD :
-		    judged(STATUS_CORRUPT, "an identity is missing");
+		    damage_judged(STATUS_CORRUPT, "an identity is missing");
 	if ((text = arena_alloc(a, f.box.len)) == NULL)
 		return STATUS_NO_MEMORY;
 	if ((rc = record_open(&p, f.box, text, &len)) != STATUS_OK)
-		return judged(rc, "a record");
+		return damage_judged(rc, "a record");
 	*plain = bytes_of(text, len);
 	return STATUS_OK;
 }
@@ -301,10 +289,10 @@ find_entry(struct reader *r, const struct lookup *l, unsigned n, struct bucket_e
 	}
 	store_snapshot_end(r->snapshot);
 	if (rc != STATUS_OK)
-		return judged(rc, "rows of a look-up");
+		return damage_judged(rc, "rows of a look-up");
 	rc = path_open(&r->path, r->vault->id, r->vault->cache, r->secret->bucket);
 	if (rc != STATUS_OK)
-		return judged(rc, "pages above a bucket");
+		return damage_judged(rc, "pages above a bucket");
 	if ((at = lookup_in_bucket(b, r->secret->tag)) < 0)
 		return STATUS_ABSENT;
 	*out = b->entry[at];
@@ -319,7 +307,7 @@ check_entry(struct reader *r, const struct bucket_entry *e)
 	enum status rc = reader_subject(r, e->subject, &s);
 
 	if (rc == STATUS_NO_SUBJECT || rc == STATUS_OTHER_VAULT)
-		return judged(STATUS_CORRUPT, "the subject of a look-up is missing");
+		return damage_judged(STATUS_CORRUPT, "the subject of a look-up is missing");
 	return rc == STATUS_OK ? subject_category(s.keyring, e->category) : rc;
 }
 
@@ -407,7 +395,7 @@ open_transactions(struct reader *r, struct arena *a, struct reader_page *pg)
 		if (text == NULL)
 			return STATUS_NO_MEMORY;
 		if ((rc = record_open(&p, it->plain, text, &len)) != STATUS_OK)
-			return judged(rc, "a transaction");
+			return damage_judged(rc, "a transaction");
 		it->plain = bytes_of(text, len);
 	}
 	return STATUS_OK;
@@ -424,7 +412,7 @@ reader_transactions(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN], s
 		return rc;
 	rc = subject_category(keyring_of(r), SUBJECT_BILLING);
 	if (rc == STATUS_NO_RECORD)
-		return pg->count == 0 ? STATUS_OK : judged(STATUS_CORRUPT, "transactions without a key");
+		return pg->count == 0 ? STATUS_OK : damage_judged(STATUS_CORRUPT, "transactions without a key");
 	return rc == STATUS_OK ? open_transactions(r, a, pg) : rc;
 }
 

@@ -26,7 +26,8 @@
 	X(RECORDS, "records", true)           \
 	X(TRANSACTIONS, "transactions", true) \
 	X(IDEMPOTENCY, "idempotency", true)   \
-	X(ERASURES, "erasures", false)
+	X(ERASURES, "erasures", false)        \
+	X(LITTER, "litter", false)
 
 #define STORE_TABLE_ENUM(name, text, grows) STORE_##name,
 enum store_table { STORE_TABLES(STORE_TABLE_ENUM) STORE_TABLE_COUNT };
@@ -50,6 +51,9 @@ struct store_options {
  */
 enum status store_open(const struct store_options *o, struct store **out) MUST_USE;
 void store_close(struct store *st);
+
+/* Removes the files of a store that was just created and has nothing in it, and its folder if it is empty. */
+void store_remove(const char *path);
 
 /* The store at that path lies on a read-only file system. */
 bool store_is_read_only(const char *path);

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "server/keys/own_file.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/store/medium.h"
@@ -176,6 +177,7 @@ store_open(const struct store_options *o, struct store **out)
 {
 	struct store *st = calloc(1, sizeof(*st));
 	enum status rc = STATUS_NO_MEMORY;
+	bool made;
 
 	if (st == NULL)
 		return rc;
@@ -187,15 +189,24 @@ store_open(const struct store_options *o, struct store **out)
 		goto out;
 	if (!o->read_only && (rc = take_lock(st, o->path)) != STATUS_OK)
 		goto out;
+	st->made = o->create;
 	if ((rc = open_env(st, o)) != STATUS_OK || (rc = check_length(st)) != STATUS_OK)
 		goto out;
 	if ((rc = open_tables(st, o->create)) != STATUS_OK)
 		goto out;
+	if (o->create && !(own_file_flush_folder(st->data) && own_file_flush_folder(o->path))) {
+		rc = STATUS_IO;
+		log_event(LOG_STORE_ERROR, LOG_S(WHAT, "cannot flush the folder"), LOG_S(PATH, o->path));
+		goto out;
+	}
 	store_lmdb_count(st);
 	*out = st;
 	st = NULL;
 out:
+	made = st != NULL && st->made;
 	store_close(st);
+	if (made)
+		store_remove(o->path);
 	return rc;
 }
 
@@ -217,6 +228,18 @@ store_close(struct store *st)
 	if (st->lock_fd >= 0)
 		(void)close(st->lock_fd);
 	free(st);
+}
+
+void
+store_remove(const char *path)
+{
+	static const char *const names[] = { "data.mdb", "lock.mdb", "pdvault.lock" };
+	char name[STORE_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (snprintf(name, sizeof(name), "%s/%s", path, names[i]) < (int)sizeof(name))
+			(void)unlink(name);
+	(void)rmdir(path);
 }
 
 enum status

@@ -19,6 +19,7 @@ struct store {
 	_Atomic uint64_t used;
 	int lock_fd, data_fd;
 	bool read_only;
+	bool made;			/* by this store_open(): removed again if that fails */
 	bool broken;			/* a flush failed: nothing is written any more */
 	char data[STORE_PATH_MAX];
 };

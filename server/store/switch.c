@@ -7,12 +7,11 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/store/damage.h"
 #include "server/store/vault_internal.h"
 
 #define READER_LIMIT_NS 2000000000u	/* K6: longer, and the process stops */
 #define SETTLE_TRIES 3
-
-static const char not_erased[] = "ANCHOR_NOT_ERASED";
 
 bool
 switch_needed(struct overlay *o)
@@ -45,12 +44,10 @@ seal_item(struct vault *v, struct overlay *o, struct overlay_item *it)
 {
 	struct overlay_item *parent;
 	struct key *k = place_of(o, it, &parent);
-	enum status rc;
 
-	if ((it->box = malloc(page_box_len(it->kind))) == NULL)
+	must(parent == NULL || parent->dirty);
+	if ((it->box = malloc(page_box_len(it->kind, it->now))) == NULL)
 		return STATUS_NO_MEMORY;
-	if (parent != NULL && (rc = overlay_mark(o, parent)) != STATUS_OK)
-		return rc;
 	seal_key_new(k, purpose_of(it->kind));
 	page_seal(k, v->id, &(struct page_box){ it->kind, it->node, { NULL, 0 } }, it->now, it->box);
 	return STATUS_OK;
@@ -70,21 +67,41 @@ same_page(enum seal_kind kind, const void *a, const void *b)
 	return true;
 }
 
+/* The key of the item's last version: in the page above as it was, or at the top of its tree. */
+static const struct key *
+key_before(const struct root *old, const struct overlay_item *it, const struct overlay_item *up)
+{
+	if (up != NULL && up->was != NULL)
+		return &((const struct page *)(const void *)up->was)->key[node_place(it->node)];
+	/* Under a page that is new there was nothing, but for the old top of a tree that has grown. */
+	return it->node.tree == NODE_S ? &old->s_top : &old->b_top;
+}
+
+/* Of what was shredded no key is left: a state alone shreds nothing. */
+static bool
+keeps_dead_key(const struct keyring *k)
+{
+	for (unsigned i = 0; i < CATEGORY_COUNT; i++)
+		if (k->category[i].state != CATEGORY_LIVE && !seal_key_is_zero(&k->category[i].key))
+			return true;
+	return false;
+}
+
 /* K2: the sealed bytes give back what was meant, under the new key that the parent has. */
 static enum status
 reopen_item(struct vault *v, struct overlay *o, const struct overlay_item *it, uint8_t *scratch)
 {
+	const struct root *old = epoch_root(v->epochs, epoch_current(v->epochs));
 	struct overlay_item *up;
 	const struct key *k = place_of(o, it, &up);
-	struct page_box b = { it->kind, it->node, bytes_of(it->box, page_box_len(it->kind)) };
-	const struct page *was = up != NULL ? (const struct page *)(const void *)up->was : NULL;
+	struct page_box b = { it->kind, it->node, bytes_of(it->box, page_box_len(it->kind, it->now)) };
 	enum status rc = page_open(k, v->id, &b, scratch);
 
 	if (rc != STATUS_OK)
 		return rc;
-	if (!same_page(it->kind, scratch, it->now))
+	if (!same_page(it->kind, scratch, it->now) || seal_key_equal(key_before(old, it, up), k))
 		return STATUS_FORGED;
-	if (was != NULL && seal_key_equal(&was->key[node_place(it->node)], k))
+	if (it->kind == SEAL_KEYRING && keeps_dead_key((const struct keyring *)(const void *)scratch))
 		return STATUS_FORGED;
 	return STATUS_OK;
 }
@@ -111,13 +128,15 @@ compare_children(struct overlay *o, const struct overlay_item *it)
 static enum status
 reopen_all(struct vault *v, struct overlay *o, const uint8_t *root_box, uint8_t *scratch)
 {
+	const struct root *old = epoch_root(v->epochs, epoch_current(v->epochs));
 	struct root *root = overlay_root(o), *again = (struct root *)(void *)scratch;
 	enum status rc;
 
 	rc = root_open(&root->self, v->id, root->epoch, bytes_of(root_box, ROOT_BOX_LEN), again);
 	if (rc != STATUS_OK)
 		return rc;
-	if (!seal_key_equal(&again->s_top, &root->s_top) ||
+	if (seal_key_equal(&old->self, &root->self) ||
+	    !seal_key_equal(&again->s_top, &root->s_top) ||
 	    !seal_key_equal(&again->b_top, &root->b_top) ||
 	    !seal_key_equal(&again->index, &root->index) ||
 	    !seal_key_equal(&again->signing, &root->signing) ||
@@ -146,17 +165,14 @@ switch_seal(struct vault *v, struct overlay *o, uint8_t root_box[static ROOT_BOX
 	_Static_assert(sizeof(struct root) <= PAGE_BUFFER_LEN, "the scratch page serves both");
 	if (scratch == NULL)
 		return rc;
-	/* Sealing a level marks the level above; nothing marks a level below. */
+	/* The pages above whatever is dirty are dirty too. */
 	for (unsigned level = 0; level < OVERLAY_LEVELS; level++)
 		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL; it = it->next_dirty)
 			if (!it->deleted && (rc = seal_item(v, o, it)) != STATUS_OK)
 				goto out;
 	root->epoch++;
 	root_seal(root, v->id, root_box);
-	if ((rc = reopen_all(v, o, root_box, scratch)) != STATUS_OK) {
-		metrics_add(METRIC_INTEGRITY_ERRORS, 1);
-		log_event(LOG_INTEGRITY, LOG_STATUS(rc), LOG_S(WHAT, "what was just sealed"));
-	}
+	rc = damage_judged(reopen_all(v, o, root_box, scratch), "what was just sealed");
 out:
 	secret_free(scratch, PAGE_BUFFER_LEN);
 	return rc;
@@ -191,7 +207,7 @@ settle_anchor(struct vault *v, uint64_t epoch)
 	for (int i = 0; i < SETTLE_TRIES && rc != STATUS_OK; i++)
 		rc = anchor_settle(v->anchor, epoch);
 	if (rc != STATUS_OK) {
-		atomic_store(&v->read_only, not_erased);
+		vault_trouble(v, VAULT_NOT_ERASED, true);
 		log_event(LOG_READ_ONLY, LOG_S(WHY, "the old slot of the anchor cannot be overwritten"),
 		    LOG_N(EPOCH, epoch));
 	}
@@ -209,7 +225,7 @@ refresh_cache(struct vault *v, struct overlay *o)
 			cache_evict(v->cache, it->node);
 			if (!it->deleted)
 				cache_put(v->cache, it->node,
-				    seal_nonce(bytes_of(it->box, page_box_len(it->kind))),
+				    seal_nonce(bytes_of(it->box, page_box_len(it->kind, it->now))),
 				    (const struct page *)(const void *)it->now);
 		}
 	}
@@ -255,11 +271,12 @@ switch_retry(struct vault *v)
 {
 	uint64_t epoch = epoch_current(v->epochs);
 
-	if (atomic_load(&v->read_only) != not_erased || anchor_settle(v->anchor, epoch) != STATUS_OK)
+	if ((atomic_load(&v->trouble) & VAULT_NOT_ERASED) == 0 ||
+	    anchor_settle(v->anchor, epoch) != STATUS_OK)
 		return;
 	epoch_settled_late(v->epochs);
-	atomic_store(&v->read_only, NULL);
+	vault_trouble(v, VAULT_NOT_ERASED, false);
 	metrics_set(METRIC_SETTLED_EPOCH, epoch);
-	log_event(LOG_RECOVERY, LOG_S(WHAT, "the old slot of the anchor is overwritten"),
+	log_event(LOG_SETTLED, LOG_S(WHAT, "the old slot of the anchor is overwritten"),
 	    LOG_N(EPOCH, epoch));
 }

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "server/clock.h"
 #include "server/keys/secret.h"
@@ -11,6 +12,7 @@
 #include "server/store/vault_internal.h"
 
 #define CACHE_BYTES (2u << 20)
+#define CLASS_EVERY_NS 1000000000u
 enum { OFF_NUMBER = VAULT_ID_LEN, OFF_CREATED = OFF_NUMBER + 2, OFF_COUNTRY = OFF_CREATED + 8,
 	META_VAULT_LEN = OFF_COUNTRY + 2 };
 
@@ -107,6 +109,21 @@ vault_alloc(const struct vault_options *o)
 	return v;
 }
 
+/* How far vault_init() has come. */
+enum made { MADE_NOTHING, MADE_STORE, MADE_KEY, MADE_ANCHOR };
+
+/* What this run made goes, so that the next one finds the places empty. Nothing rests on it yet. */
+static void
+unmake(const struct vault_options *o, enum made made)
+{
+	if (made >= MADE_ANCHOR)
+		(void)unlink(o->anchor_path);
+	if (made >= MADE_KEY)
+		(void)unlink(o->key_path);
+	if (made >= MADE_STORE)
+		store_remove(o->store_path);
+}
+
 enum status
 vault_init(const struct vault_options *o)
 {
@@ -114,6 +131,7 @@ vault_init(const struct vault_options *o)
 	struct root *root = secret_alloc(sizeof(*root));
 	struct vault *v = vault_alloc(o);
 	uint8_t box[ROOT_BOX_LEN];
+	enum made made = MADE_NOTHING;
 	enum status rc = STATUS_NO_MEMORY;
 
 	if (v == NULL || root == NULL)
@@ -121,10 +139,16 @@ vault_init(const struct vault_options *o)
 	v->number = o->number;
 	randombytes_buf(v->id, sizeof(v->id));
 	if ((rc = check_class(o->anchor_path, o->force_class_d)) != STATUS_OK ||
-	    (rc = provider_file_create(o->key_path, &v->provider)) != STATUS_OK ||
-	    (rc = anchor_create(o->anchor_path)) != STATUS_OK ||
-	    (rc = store_open(&so, &v->store)) != STATUS_OK ||
-	    (rc = open_anchor(v, o, false)) != STATUS_OK)
+	    (rc = store_open(&so, &v->store)) != STATUS_OK)
+		goto out;
+	made = MADE_STORE;
+	if ((rc = provider_file_create(o->key_path, &v->provider)) != STATUS_OK)
+		goto out;
+	made = MADE_KEY;
+	if ((rc = anchor_create(o->anchor_path)) != STATUS_OK)
+		goto out;
+	made = MADE_ANCHOR;
+	if ((rc = open_anchor(v, o, false)) != STATUS_OK)
 		goto out;
 	root_new(root);
 	root->epoch = 1;
@@ -135,6 +159,8 @@ vault_init(const struct vault_options *o)
 out:
 	secret_free(root, sizeof(*root));
 	vault_close(v);
+	if (rc != STATUS_OK)
+		unmake(o, made);
 	return rc;
 }
 
@@ -201,10 +227,9 @@ open_all(struct vault *v, const struct vault_options *o, struct root *root, bool
 		return rc;
 	atomic_store(&v->anchor_class, (int)anchor_class(v->anchor, &why));
 	atomic_store(&v->anchor_class_why, why);
-	atomic_store(&v->read_only, read_only ? "READ_ONLY_MEDIUM" : NULL);
+	vault_trouble(v, VAULT_MEDIUM, read_only);
 	metrics_set(METRIC_EPOCH, root->epoch);
 	metrics_set(METRIC_SETTLED_EPOCH, settled);
-	metrics_set(METRIC_READ_ONLY, read_only);
 	return STATUS_OK;
 }
 
@@ -269,7 +294,52 @@ vault_settled(struct vault *v)
 const char *
 vault_read_only(struct vault *v)
 {
-	return atomic_load(&v->read_only);
+	static const struct { enum vault_trouble trouble; const char *reason; } reasons[] = {
+		{ VAULT_MEDIUM, "READ_ONLY_MEDIUM" },
+		{ VAULT_NOT_ERASED, "ANCHOR_NOT_ERASED" },
+		{ VAULT_CLASS_D, "ANCHOR_CLASS_D" },
+		{ VAULT_FULL, "STORE_FULL" },
+	};
+	unsigned now = atomic_load(&v->trouble);
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if ((now & (unsigned)reasons[i].trouble) != 0)
+			return reasons[i].reason;
+	return NULL;
+}
+
+void
+vault_trouble(struct vault *v, enum vault_trouble t, bool is)
+{
+	if (is)
+		atomic_fetch_or(&v->trouble, (unsigned)t);
+	else
+		atomic_fetch_and(&v->trouble, ~(unsigned)t);
+}
+
+void
+vault_look_at_class(struct vault *v)
+{
+	uint64_t now = clock_monotonic_ns();
+	const char *why;
+	enum anchor_class c;
+	char name[2] = { 0 };
+	bool bad;
+
+	if (now - v->class_seen_ns < CLASS_EVERY_NS)
+		return;
+	v->class_seen_ns = now;
+	c = anchor_class(v->anchor, &why);
+	atomic_store(&v->anchor_class_why, why);
+	if ((int)c == atomic_exchange(&v->anchor_class, (int)c))
+		return;
+	name[0] = (char)c;
+	log_event(LOG_ANCHOR_CLASS_CHANGED, LOG_S(CLASS, name), LOG_S(WHY, why));
+	/* There the next shred would not be one. */
+	bad = c == ANCHOR_CLASS_D && !v->force_class_d;
+	if (bad)
+		log_event(LOG_READ_ONLY, LOG_S(WHY, "the anchor came to lie on class D"));
+	vault_trouble(v, VAULT_CLASS_D, bad);
 }
 
 enum status

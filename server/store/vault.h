@@ -26,9 +26,9 @@ struct vault_options {
 };
 
 /*
- * A new vault of epoch 1 in places that do not exist yet: key file, anchor, store, in this order.
- * STATUS_REFUSED: one of them exists, or the anchor would lie on class D. secret_init() and
- * seal_init() come before. The log says what went wrong.
+ * A new vault of epoch 1 in places that do not exist yet: store, key file, anchor. On failure what was made
+ * is removed again. STATUS_REFUSED: one of them exists, or the anchor would lie on class D. secret_init()
+ * and seal_init() come before. The log says what went wrong.
  */
 enum status vault_init(const struct vault_options *o) MUST_USE;
 
@@ -49,7 +49,7 @@ uint16_t vault_country_code(const struct vault *v);
 uint64_t vault_epoch(struct vault *v);
 uint64_t vault_settled(struct vault *v);
 
-/* NULL: it takes writes. Else the reason, static, UPPER_SNAKE. Any thread. */
+/* NULL: it takes writes. Else the reason, static, UPPER_SNAKE; STORE_FULL: it takes erasures. Any thread. */
 const char *vault_read_only(struct vault *v);
 
 struct vault_status {

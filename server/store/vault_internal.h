@@ -12,6 +12,14 @@
 #include "server/store/store.h"
 #include "server/store/vault.h"
 
+/* Why a vault takes no writes; each comes and goes by itself. */
+enum vault_trouble {
+	VAULT_MEDIUM = 1,		/* the store's file system is read-only */
+	VAULT_NOT_ERASED = 2,		/* K5 failed: the old root key is still in the anchor */
+	VAULT_CLASS_D = 4,		/* the anchor came to lie where overwriting does not erase */
+	VAULT_FULL = 8,			/* the store is full: erasures are taken all the same */
+};
+
 struct vault {
 	uint8_t id[VAULT_ID_LEN];
 	uint16_t number, country_code;
@@ -22,7 +30,7 @@ struct vault {
 	struct epochs *epochs;
 	struct cache *cache;
 	uint64_t sequence;		/* the writer's: next number of a transaction row */
-	_Atomic(const char *) read_only;	/* reason, or NULL */
+	atomic_uint trouble;		/* enum vault_trouble: why it takes no writes */
 	uint64_t class_seen_ns;		/* the writer's: when the anchor's place was last looked at */
 	_Atomic int anchor_class;
 	_Atomic(const char *) anchor_class_why;
@@ -45,6 +53,12 @@ struct vault {
 /* The epoch and commitment that a snapshot holds. STATUS_CORRUPT: not such a row. */
 enum status vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
     uint8_t commitment[static SEAL_DIGEST_LEN]) MUST_USE;
+
+/* One more trouble, or one less. */
+void vault_trouble(struct vault *v, enum vault_trouble t, bool is);
+
+/* Looks at the anchor's place again, at most once a second. The writer's thread. */
+void vault_look_at_class(struct vault *v);
 
 /* Frees all readers of the vault; no thread may read any more. In reader.c. */
 void reader_free_all(struct vault *v);

@@ -11,6 +11,7 @@
 #include "server/metrics.h"
 #include "server/store/batch.h"
 #include "server/store/idempotency.h"
+#include "server/store/litter.h"
 #include "server/store/switch.h"
 #include "server/store/vault_internal.h"
 #include "server/store/writeset.h"
@@ -18,8 +19,10 @@
 #define IDLE_SECONDS 1
 #define SWEEP_IDLE 256u		/* idempotency rows looked at each idle second */
 #define SWEEP_PER_JOB 2u
+#define LITTER_IDLE 4096u	/* rows without a key that are deleted at once while nobody waits, */
+#define LITTER_BUSY 256u	/* and beside a batch */
 #define FLUSH_NS 200000000	/* for the last answers to leave the process */
-#define ROOM_EVERY_NS 1000000000u	/* a full store is asked this often whether it has room again */
+#define MEND_EVERY_NS 1000000000u	/* how often it is tried to get out of a trouble */
 #define ROOM_ROWS 64u
 #define ROOM_BYTES 65536u
 
@@ -37,9 +40,9 @@ struct writer {
 	struct overlay *overlay;
 	struct writeset *ws;
 	struct idempotency_sweep sweep;
-	bool full;			/* only erasures are taken */
-	unsigned batch_max;		/* smaller while even those do not fit together */
-	uint64_t room_asked_ns;
+	bool littered;			/* as far as the last sweep saw */
+	unsigned batch_max;		/* smaller when the last did not fit together */
+	uint64_t mended_ns;
 };
 
 static void
@@ -61,7 +64,7 @@ take(struct writer *w, bool *ended)
 	must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
 	until.tv_sec += IDLE_SECONDS;
 	must(pthread_mutex_lock(&w->lock) == 0);
-	while (w->queued == 0 && !w->draining)
+	while (w->queued == 0 && !w->draining && !w->littered)
 		if (pthread_cond_timedwait(&w->wake, &w->lock, &until) == ETIMEDOUT)
 			break;
 	*w->erase_tail = w->head;
@@ -73,16 +76,20 @@ take(struct writer *w, bool *ended)
 	return jobs;
 }
 
+static bool
+is_full(const struct writer *w)
+{
+	return (atomic_load(&w->vault->trouble) & VAULT_FULL) != 0;
+}
+
 static enum status
 admit(struct writer *w, const struct write_job *job, uint64_t now)
 {
 	if (now > job->deadline_ns)
 		return STATUS_EXPIRED;
-	if (atomic_load(&w->vault->read_only) != NULL)
+	if ((atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0)
 		return STATUS_READ_ONLY;
-	if (w->full && !job->erasure)
-		return STATUS_FULL;
-	return STATUS_OK;
+	return is_full(w) && !job->erasure ? STATUS_FULL : STATUS_OK;
 }
 
 /* K1 for one job. */
@@ -98,44 +105,52 @@ apply(struct writer *w, struct write_job *job)
 	return rc;
 }
 
-/*
- * K1 for as many jobs as the batch has room for; *rest is the first that it has none for. STATUS_IO: half
- * of a job is in the overlay, so this batch must not be written.
- */
-static enum status
-collect(struct writer *w, struct write_job *jobs, struct write_job **rest, unsigned *applied)
-{
-	uint64_t now = clock_monotonic_ns();
-	struct write_job *job;
-	unsigned taken = 0;
+/* A batch in the making: the jobs up to ${rest}. */
+struct take {
+	uint64_t begun_ns;
+	unsigned taken, applied;
+	struct write_job *rest;
+};
 
-	*applied = 0;
-	for (job = jobs; job != NULL && taken < w->batch_max; job = job->next, taken++) {
-		metrics_time(METRIC_TIME_QUEUE_WAIT, now - job->queued_ns);
-		if ((job->rc = admit(w, job, now)) != STATUS_OK)
-			continue;
-		job->rc = apply(w, job);
-		if (job->rc == STATUS_NO_MEMORY && *applied > 0)
+/*
+ * K1 for as many jobs as the batch has room for. What has none beside others is left to the next batch,
+ * for it may fit alone. The overlay may be spoiled then (overlay.h).
+ */
+static struct take
+collect(struct writer *w, struct write_job *jobs)
+{
+	struct take t = { clock_monotonic_ns(), 0, 0, jobs };
+
+	while (t.rest != NULL && t.taken < w->batch_max && !overlay_is_spoiled(w->overlay)) {
+		struct write_job *job = t.rest;
+
+		if ((job->rc = admit(w, job, t.begun_ns)) == STATUS_OK)
+			job->rc = apply(w, job);
+		if (t.taken > 0 && (job->rc == STATUS_NO_MEMORY || overlay_is_spoiled(w->overlay)))
 			break;
-		if (job->rc == STATUS_INDETERMINATE) {
-			job->rc = STATUS_IO;
-			log_event(LOG_STORE_ERROR, LOG_S(WHAT, "half a request: its batch is dropped"));
-			*rest = job->next;
-			return STATUS_IO;
-		}
-		*applied += job->rc == STATUS_OK;
+		t.applied += job->rc == STATUS_OK;
+		t.taken++;
+		t.rest = job->next;
 	}
-	*rest = job;
-	return STATUS_OK;
+	return t;
 }
 
-static void
-sweep(struct writer *w, unsigned limit)
+/* Rows that are of no use any more, as a part of the batch. True: some were deleted. */
+static bool
+sweep(struct writer *w, unsigned outcomes, unsigned litter)
 {
+	bool some = false;
+
 	writeset_reset(w->ws);
-	if (idempotency_sweep(w->ws, &w->sweep, limit) == STATUS_OK && w->sweep.deleted > 0)
-		(void)!writeset_merge(w->ws);
+	if (idempotency_sweep(w->ws, &w->sweep, outcomes) == STATUS_OK && w->sweep.deleted > 0)
+		some = writeset_merge(w->ws) == STATUS_OK;
 	writeset_reset(w->ws);
+	if (litter_sweep(w->ws, litter, &w->littered) != STATUS_OK)
+		w->littered = false;	/* again in a second */
+	if (w->littered)
+		some = writeset_merge(w->ws) == STATUS_OK || some;
+	writeset_reset(w->ws);
+	return some;
 }
 
 /* Everybody who asked must hear of it before the process ends. */
@@ -148,6 +163,13 @@ stop_indeterminate(struct writer *w)
 	    LOG_S(WHY, "a storage error whose outcome is unknown; recovery at the next start decides"));
 	(void)nanosleep(&flush, NULL);
 	_exit(WRITER_EXIT_INDETERMINATE);
+}
+
+static void
+note_waits(const struct write_job *jobs, const struct take *t)
+{
+	for (; jobs != t->rest; jobs = jobs->next)
+		metrics_time(METRIC_TIME_QUEUE_WAIT, t->begun_ns - jobs->queued_ns);
 }
 
 /*
@@ -173,79 +195,102 @@ answer(struct writer *w, struct write_job *jobs, const struct write_job *end, en
 static void
 enter_full(struct writer *w)
 {
-	w->full = true;
-	w->room_asked_ns = clock_monotonic_ns();
-	metrics_set(METRIC_READ_ONLY, 1);
+	w->mended_ns = clock_monotonic_ns();
+	vault_trouble(w->vault, VAULT_FULL, true);
 	log_event(LOG_STORE_FULL, LOG_S(WHAT, "only erasures are taken"));
 }
 
+/* Out of trouble, if the world has changed: also under load, when no second is idle. */
 static void
-look_for_room(struct writer *w)
+mend(struct writer *w)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	if (!w->full || now - w->room_asked_ns < ROOM_EVERY_NS)
+	if (atomic_load(&w->vault->trouble) == 0 || now - w->mended_ns < MEND_EVERY_NS)
 		return;
-	w->room_asked_ns = now;
-	if (store_allocate(w->vault->store, ROOM_ROWS, ROOM_BYTES, false) != STATUS_OK)
-		return;
-	w->full = false;
-	metrics_set(METRIC_READ_ONLY, atomic_load(&w->vault->read_only) != NULL);
+	w->mended_ns = now;
+	switch_retry(w->vault);
+	vault_look_at_class(w->vault);
+	if (is_full(w) && store_allocate(w->vault->store, ROOM_ROWS, ROOM_BYTES, false) == STATUS_OK)
+		vault_trouble(w->vault, VAULT_FULL, false);
+}
+
+/* K2 to K6 for what was collected, if there is anything to be written. */
+static enum status
+commit(struct writer *w, const struct take *t, bool *fatal)
+{
+	if (overlay_is_spoiled(w->overlay))
+		return STATUS_NO_MEMORY;
+	if (t->applied == 0)
+		return STATUS_OK;
+	(void)sweep(w, t->applied * SWEEP_PER_JOB, LITTER_BUSY);
+	return batch_commit(w->vault, w->overlay, is_full(w), fatal);
+}
+
+/*
+ * What does not fit together, in the store or in the batch's memory, may fit in smaller batches. True: do it
+ * all again; nothing was changed, and nobody was answered.
+ */
+static bool
+again(struct writer *w, const struct take *t, enum status rc)
+{
+	bool spoiled = overlay_is_spoiled(w->overlay);
+
+	w->batch_max = WRITER_BATCH_MAX;
+	if (rc == STATUS_FULL && !is_full(w)) {
+		enter_full(w);
+		return true;
+	}
+	if ((rc != STATUS_FULL && rc != STATUS_NO_MEMORY) || t->taken < 2)
+		return false;
+	/* The one that spoiled it is not among those taken. */
+	w->batch_max = spoiled ? t->taken : t->taken / 2;
+	return true;
 }
 
 /* One batch: the jobs that it did not take are returned. */
 static struct write_job *
 run_batch(struct writer *w, struct write_job *jobs)
 {
-	struct write_job *rest;
-	unsigned applied;
-	bool fatal = false;
+	struct take t;
+	bool fatal = false, repeat;
 	enum status rc;
 
-	look_for_room(w);
+	mend(w);
 	if ((rc = overlay_begin(w->overlay)) != STATUS_OK) {
 		for (struct write_job *j = jobs; j != NULL; j = j->next)
 			j->rc = rc;
 		answer(w, jobs, NULL, rc);
 		return NULL;
 	}
-	rc = collect(w, jobs, &rest, &applied);
-	if (rc == STATUS_OK && applied > 0) {
-		sweep(w, applied * SWEEP_PER_JOB);
-		rc = batch_commit(w->vault, w->overlay, w->full, &fatal);
-	}
+	t = collect(w, jobs);
+	rc = commit(w, &t, &fatal);
+	repeat = again(w, &t, rc);
 	overlay_end(w->overlay);
-	if (rc == STATUS_FULL && !w->full) {
-		enter_full(w);
+	if (repeat)
 		return jobs;
-	}
-	/* What does not fit together may fit one by one. */
-	if (rc == STATUS_FULL && applied > 1) {
-		w->batch_max = applied / 2;
-		return jobs;
-	}
-	w->batch_max = WRITER_BATCH_MAX;
-	if (rc == STATUS_OK && applied > 0)
-		metrics_add(METRIC_MUTATIONS, applied);
-	answer(w, jobs, rest, rc);
+	if (rc == STATUS_OK)
+		metrics_add(METRIC_MUTATIONS, t.applied);
+	note_waits(jobs, &t);
+	answer(w, jobs, t.rest, rc);
 	if (fatal)
 		stop_indeterminate(w);
-	return rest;
+	return t.rest;
 }
 
-/* A second without work: old outcomes go, which may be what a full store waits for. */
+/* No work: old outcomes and litter go, which may be what a full store waits for. */
 static void
 idle(struct writer *w)
 {
 	bool fatal = false;
 
-	look_for_room(w);
-	switch_retry(w->vault);
-	if (atomic_load(&w->vault->read_only) != NULL || overlay_begin(w->overlay) != STATUS_OK)
+	mend(w);
+	if ((atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0 ||
+	    overlay_begin(w->overlay) != STATUS_OK)
 		return;
-	sweep(w, SWEEP_IDLE);
-	if (w->sweep.deleted > 0)
-		(void)!batch_commit(w->vault, w->overlay, w->full, &fatal);
+	if (sweep(w, SWEEP_IDLE, LITTER_IDLE) &&
+	    batch_commit(w->vault, w->overlay, is_full(w), &fatal) != STATUS_OK)
+		w->littered = false;
 	overlay_end(w->overlay);
 	if (fatal)
 		stop_indeterminate(w);

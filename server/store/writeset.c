@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "server/keys/secret.h"
+#include "server/store/damage.h"
 #include "server/store/overlay.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
@@ -70,7 +71,7 @@ writeset_epoch(struct writeset *ws)
 	return overlay_root(ws->overlay)->epoch + (touches_keys ? 1 : 0);
 }
 
-/* Everything was read and checked before; what is left can only run out of room. */
+/* Everything was read and checked before; what is left can only run out of memory. */
 enum status
 writeset_merge(struct writeset *ws)
 {
@@ -94,8 +95,10 @@ writeset_merge(struct writeset *ws)
 	for (const struct writeset_row *r = ws->rows; r != NULL && rc == STATUS_OK; r = r->next)
 		rc = r->value.p != NULL ? overlay_put(o, r->table, r->key, r->value) :
 		    overlay_delete(o, r->table, r->key);
-	/* Half a request in the batch would be worse than none: the writer drops the batch. */
-	return rc == STATUS_OK ? rc : STATUS_INDETERMINATE;
+	/* Half a request in the batch would be worse than none. */
+	if (rc != STATUS_OK)
+		overlay_spoil(o);
+	return rc;
 }
 
 static struct writeset_row *
@@ -161,11 +164,27 @@ begins_with(struct bytes key, struct bytes prefix)
 	return key.len >= prefix.len && memcmp(key.p, prefix.p, prefix.len) == 0;
 }
 
+/* The first row of the snapshot from ${at} on, if its key begins with prefix. STATUS_ABSENT. */
+static enum status
+next_row(struct writeset *ws, enum store_table t, struct bytes at, struct bytes prefix,
+    struct bytes *key)
+{
+	struct bytes value;
+	enum status rc = store_seek(overlay_snapshot(ws->overlay), t, at, key, &value);
+
+	if (rc != STATUS_OK)
+		return rc;
+	if (!begins_with(*key, prefix))
+		return STATUS_ABSENT;
+	return key->len <= STORE_KEY_MAX ? STATUS_OK : STATUS_CORRUPT;
+}
+
 enum status
-writeset_delete_all(struct writeset *ws, enum store_table t, struct bytes prefix)
+writeset_delete_some(struct writeset *ws, enum store_table t, struct bytes prefix, unsigned most,
+    bool *left)
 {
 	uint8_t from[STORE_KEY_MAX + 1];
-	struct bytes key, value, at = prefix;
+	struct bytes key, at = prefix;
 	enum status rc;
 
 	/* A row that was put and is deleted in one batch is simply not there after it. */
@@ -173,19 +192,18 @@ writeset_delete_all(struct writeset *ws, enum store_table t, struct bytes prefix
 		if (r->table == t && begins_with(r->key, prefix) && r->value.p != NULL &&
 		    (rc = writeset_delete(ws, t, r->key)) != STATUS_OK)
 			return rc;
-	for (;;) {
-		rc = store_seek(overlay_snapshot(ws->overlay), t, at, &key, &value);
-		if (rc == STATUS_ABSENT || (rc == STATUS_OK && !begins_with(key, prefix)))
-			return STATUS_OK;
-		if (rc == STATUS_OK && key.len > STORE_KEY_MAX)
-			rc = STATUS_CORRUPT;
-		if (rc != STATUS_OK || (rc = writeset_delete(ws, t, key)) != STATUS_OK)
+	for (unsigned n = 0; (rc = next_row(ws, t, at, prefix, &key)) == STATUS_OK; n++) {
+		if (n == most)
+			break;
+		if ((rc = writeset_delete(ws, t, key)) != STATUS_OK)
 			return rc;
 		/* The least key above this one. */
 		memcpy(from, key.p, key.len);
 		from[key.len] = 0;
 		at = bytes_of(from, key.len + 1);
 	}
+	*left = rc == STATUS_OK;
+	return rc == STATUS_ABSENT ? STATUS_OK : rc;
 }
 
 static enum status
@@ -199,7 +217,7 @@ find_slot(struct writeset *ws, const uint8_t *id, uint64_t *slot)
 	rc = writeset_get(ws, STORE_SUBJECTS, bytes_of(id, SUBJECT_ID_LEN), &row);
 	if (rc != STATUS_OK)
 		return rc == STATUS_ABSENT ? STATUS_NO_SUBJECT : rc;
-	return subject_parse(row, slot, NULL);
+	return damage_judged(subject_parse(row, slot, NULL), "the row of a subject");
 }
 
 static enum status
@@ -213,10 +231,10 @@ load_subject(struct writeset *ws, const uint8_t *id)
 	if ((rc = find_slot(ws, id, &slot)) != STATUS_OK)
 		return rc;
 	if ((rc = overlay_keyring(ws->overlay, slot, &it)) != STATUS_OK)
-		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+		return rc == STATUS_ABSENT ? damage_judged(STATUS_CORRUPT, "a keyring is missing") : rc;
 	k = (const struct keyring *)(const void *)it->now;
 	if ((rc = subject_check(k, id, slot)) != STATUS_OK)
-		return rc;
+		return damage_judged(rc, "a keyring of another subject");
 	*ws->keyring = *k;
 	ws->subject = WRITESET_READ;
 	return STATUS_OK;

@@ -6,13 +6,19 @@
 #ifndef SERVER_STORE_WRITESET_H
 #define SERVER_STORE_WRITESET_H
 
+#include <stdbool.h>
+
 #include "server/arena.h"
 #include "server/keys/page.h"
 #include "server/store/lookup.h"
 #include "server/store/store.h"
 #include "server/store/vault.h"
 
-#define WRITESET_ENTRIES_MAX 256u	/* look-up entries added or removed by one request */
+/*
+ * Look-up entries added or removed by one request: an update that replaces the most values that an identity
+ * may have (24, docs/PROTOCOL.md). To leave takes two of them and an addition, to come takes two.
+ */
+#define WRITESET_ENTRIES_MAX 120u
 
 struct overlay;
 struct writeset;
@@ -24,7 +30,7 @@ void writeset_free(struct writeset *ws);
 /* Empties it, and wipes. */
 void writeset_reset(struct writeset *ws);
 
-/* STATUS_NO_MEMORY: the batch has no room for it; nothing was changed. */
+/* STATUS_NO_MEMORY: the batch has no room for it; nothing was changed, or the overlay is spoiled. */
 enum status writeset_merge(struct writeset *ws) MUST_USE;
 
 struct vault *writeset_vault(struct writeset *ws);
@@ -42,9 +48,12 @@ enum status writeset_put(struct writeset *ws, enum store_table t, struct bytes k
     struct bytes value) MUST_USE;
 enum status writeset_delete(struct writeset *ws, enum store_table t, struct bytes key) MUST_USE;
 
-/* Deletes every row whose key begins with prefix. */
-enum status writeset_delete_all(struct writeset *ws, enum store_table t,
-    struct bytes prefix) MUST_USE;
+/*
+ * Deletes rows whose key begins with prefix: those that this batch put, and ${most} of the snapshot's.
+ * *left: there are more.
+ */
+enum status writeset_delete_some(struct writeset *ws, enum store_table t, struct bytes prefix,
+    unsigned most, bool *left) MUST_USE;
 
 /*
  * The keyring of a subject as this request leaves it so far; NULL is never given. Statuses

@@ -4,8 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#include "server/log.h"
-#include "server/metrics.h"
+#include "server/store/damage.h"
 #include "server/store/overlay.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
@@ -16,7 +15,6 @@
 static enum status
 find(struct writeset *ws, const struct lookup *l, unsigned n, struct bucket_entry *out)
 {
-	struct overlay_item *it;
 	const struct bucket *b;
 	enum status rc;
 	int at;
@@ -24,20 +22,24 @@ find(struct writeset *ws, const struct lookup *l, unsigned n, struct bucket_entr
 	memset(out, 0, sizeof(*out));
 	lookup_tag(&overlay_root(ws->overlay)->index, l, n, out->tag);
 	out->kind = (uint8_t)l->kind;
-	if ((rc = overlay_bucket(ws->overlay, out->tag, &it)) != STATUS_OK)
+	if ((rc = overlay_peek_bucket(ws->overlay, out->tag, &b)) != STATUS_OK)
 		return rc;
-	b = (const struct bucket *)(const void *)it->now;
 	if ((at = lookup_in_bucket(b, out->tag)) < 0)
 		return STATUS_ABSENT;
 	*out = b->entry[at];
 	return STATUS_OK;
 }
 
+/* Loads what the merge will change, so that it meets no damage. */
 static enum status
 stage(struct writeset *ws, bool add, const struct bucket_entry *e)
 {
-	if (ws->entry_count == WRITESET_ENTRIES_MAX)
-		return STATUS_TOO_LARGE;
+	struct overlay_item *it;
+	enum status rc = overlay_bucket(ws->overlay, e->tag, &it);
+
+	if (rc != STATUS_OK && rc != STATUS_ABSENT)
+		return rc;
+	must(ws->entry_count < WRITESET_ENTRIES_MAX);
 	ws->entry[ws->entry_count++] = (struct writeset_entry){ add, *e };
 	return STATUS_OK;
 }
@@ -49,7 +51,7 @@ stage(struct writeset *ws, bool add, const struct bucket_entry *e)
 static bool
 is_left_over(struct writeset *ws, const struct bucket_entry *e)
 {
-	struct overlay_item *it;
+	const struct keyring *k;
 	struct bytes row;
 	uint64_t slot;
 	enum status rc;
@@ -58,10 +60,9 @@ is_left_over(struct writeset *ws, const struct bucket_entry *e)
 		return false;
 	if ((rc = subject_parse(row, &slot, NULL)) != STATUS_OK)
 		return rc == STATUS_ERASED;
-	if (overlay_keyring(ws->overlay, slot, &it) != STATUS_OK)
+	if (overlay_peek_keyring(ws->overlay, slot, &k) != STATUS_OK)
 		return false;
-	return subject_category((const struct keyring *)(const void *)it->now, e->category) ==
-	    STATUS_CATEGORY_ERASED;
+	return subject_category(k, e->category) == STATUS_CATEGORY_ERASED;
 }
 
 enum status
@@ -141,16 +142,6 @@ out:
 }
 
 static enum status
-judged(enum status rc, const char *what)
-{
-	if (rc == STATUS_FORGED || rc == STATUS_CORRUPT) {
-		metrics_add(METRIC_INTEGRITY_ERRORS, 1);
-		log_event(LOG_INTEGRITY, LOG_STATUS(rc), LOG_S(WHAT, what));
-	}
-	return rc;
-}
-
-static enum status
 open_row(const struct record_place *p, struct bytes box, struct arena *a, struct bytes *plain)
 {
 	uint8_t *text = arena_alloc(a, box.len);
@@ -160,7 +151,7 @@ open_row(const struct record_place *p, struct bytes box, struct arena *a, struct
 	if (text == NULL)
 		return STATUS_NO_MEMORY;
 	if ((rc = record_open(p, box, text, &len)) != STATUS_OK)
-		return judged(rc, "a record that a write needs");
+		return damage_judged(rc, "a record that a write needs");
 	*plain = bytes_of(text, len);
 	return STATUS_OK;
 }
@@ -197,7 +188,7 @@ writeset_record(struct writeset *ws, const struct keyring *k, unsigned category,
 	rc = writeset_get(ws, STORE_RECORDS, bytes_of(key, sizeof(key)), &box);
 	if (rc == STATUS_ABSENT)
 		return category != SUBJECT_IDENTITY ? STATUS_NO_RECORD :
-		    judged(STATUS_CORRUPT, "an identity is missing");
+		    damage_judged(STATUS_CORRUPT, "an identity is missing");
 	return rc == STATUS_OK ? open_row(&p, box, a, plain) : rc;
 }
 
@@ -226,12 +217,12 @@ writeset_transaction(struct writeset *ws, const struct keyring *k, struct bytes 
 	if (rc != STATUS_OK)
 		return rc;
 	if (number.len != 8)
-		return judged(STATUS_CORRUPT, "the number of a transaction");
+		return damage_judged(STATUS_CORRUPT, "the number of a transaction");
 	p.number = bytes_get64(number.p);
 	record_transaction_key(bytes_get64(k->slot), p.number, key);
 	rc = writeset_get(ws, STORE_TRANSACTIONS, bytes_of(key, sizeof(key)), &box);
 	if (rc != STATUS_OK)
-		return rc == STATUS_ABSENT ? judged(STATUS_CORRUPT, "a transaction") : rc;
+		return rc == STATUS_ABSENT ? damage_judged(STATUS_CORRUPT, "a transaction") : rc;
 	return open_row(&p, box, a, plain);
 }
 

@@ -14,7 +14,7 @@ ROOT_WRAP, ROOT_PAGE, PAGE, BUCKET, KEYRING, RECORD, TRANSACTION = range(1, 8)
 TREE_S, TREE_B, B_TOP, FANOUT = 1, 2, 12, 32
 CATEGORIES = ('IDENTITY', 'CREDENTIAL', 'BILLING', 'CONTENT', 'USAGE', 'DEVICE', 'PREFERENCES', 'CONSENT')
 UNUSED, LIVE, SHREDDED = range(3)
-TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures')
+TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures', 'litter')
 
 
 class Closed(Exception):
@@ -105,8 +105,15 @@ class Box:
         return split(self.key, self.data[1:25], self.context)[0]
 
 
+def need_slot(by_slot, key, table):
+    if number(key[:8]) not in by_slot:
+        raise Closed(f'a row of {table} belongs to nobody who can be reached')
+
+
 class Person:
     def __init__(self, plain, slot):
+        assert len(plain) in (164, 344), 'the length of a keyring'
+        plain = plain.ljust(344, b'\0')
         self.id, self.pseudonym, self.slot = plain[:16], plain[24:40], number(plain[16:24])
         assert self.slot == slot, 'a keyring in the place of another'
         self.keys, self.states, self.versions = {}, {}, {}
@@ -194,6 +201,7 @@ class Vault:
             return
         plain = self.add(BUCKET, context(BUCKET, self.vault, TREE_B, level, index), bucket, key,
                          (TREE_B, level, index)).open()
+        assert len(plain) == next(2 + 34 * n for n in (2, 6, 14, 30) if plain[0] <= n), 'the length of a bucket'
         for i in range(plain[0]):
             e = plain[2 + 34 * i:2 + 34 * (i + 1)]
             self.entries.append({'tag': e[:16], 'kind': e[16], 'category': e[17], 'subject': e[18:34],
@@ -202,9 +210,13 @@ class Vault:
     def open_records(self):
         by_slot = {p.slot: p for p in self.people.values()}
         for key, data in self.rows['records'].items():
+            need_slot(by_slot, key, 'records')
             person, category = by_slot[number(key[:8])], key[8]
             person.records[category] = self.open_row(person, RECORD, category, number(key[9:13]), data)
         for key, data in self.rows['transactions'].items():
+            if key[:8] in self.rows['litter']:
+                continue
+            need_slot(by_slot, key, 'transactions')
             person = by_slot[number(key[:8])]
             if key[8] == 1:
                 person.transactions[number(key[9:])] = self.open_row(person, TRANSACTION, 3,

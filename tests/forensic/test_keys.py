@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""F1: after a shred every 32-byte window, at all alignments, of the anchor, the memory image and the data
+"""F1: after a shred, of a person or of one category, every 32-byte window, at all alignments, of the anchor, the memory image and the data
 files: no dead key, nor what opens a box under one, and no living key opens anything of the person. F11: the same
 person created again has keys, an id and a pseudonym that have nothing to do with the first.
 
@@ -77,6 +77,11 @@ def closed_after(before, after, subject):
     for table in ('keyrings', 'records', 'transactions'):
         need(not any(k.startswith(slot) for k in after.vault.rows[table]), f'a row of {table}')
     boxes = before.boxes_of(subject)
+    nothing_opens(boxes, after)
+    return boxes
+
+
+def nothing_opens(boxes, after):
     tried = 0
     for box in boxes:
         box.open()		# the control: by its own key it does
@@ -88,7 +93,6 @@ def closed_after(before, after, subject):
                 continue
             raise lab.bed.Failed(f'a living key ({after.live[key]}) opens a box of kind {box.kind}')
     say(f'{len(boxes)} boxes of before, {len(after.live)} living keys: none of {tried} opens')
-    return boxes
 
 
 def anchor_closed(before, after):
@@ -170,6 +174,39 @@ def erase(b, lab_registry_before, victim, i):
     return before, after
 
 
+def erase_category(b, victim, i, gone, stays):
+    """One category is shredded: its key is nowhere, what it sealed stays closed; the other one is as it was."""
+    subject = raw(victim)
+    b.cli('subject', 'get', victim)
+    before = Moment(b, f'before-{gone}{i}')
+    opens_before(before, subject, i)
+    was = before.vault.people[subject]
+    b.image('image')
+    found, _ = b.scan([key_id(before.vault.root), key_id(was.subject_key)], 'image')
+    need(len({ident for _, _, ident in found}) == 2, 'the live keys are not in the image: nothing would count')
+
+    b.cli('subject', 'erase', victim, '--category', reader.CATEGORIES[gone - 1].lower(), '--yes')
+    after = Moment(b, f'after-{gone}{i}')
+    person = after.vault.people[subject]
+    same(list(person.keys), [stays], 'categories that have a key')
+    same(person.states[gone], reader.SHREDDED, 'the state of the shredded category')
+    same(person.keys[stays], was.keys[stays], 'the key of the category that stays')
+    need(stays in person.records and gone not in person.records, 'the records after')
+    sealed = [x for x in before.vault.boxes if x.owner == subject and
+              x.kind in (reader.RECORD, reader.TRANSACTION) and x.context[44] == gone]
+    need(sealed, 'nothing was sealed under the category')
+    keyring = [x for x in before.vault.boxes if x.owner == subject and x.kind == reader.KEYRING]
+    nothing_opens(sealed + keyring, after)
+    living = {key_id(k): what for k, what in after.live.items()}
+    dead = {k: f'purpose {purpose}' for k, purpose in b.registered() if k not in living}
+    need(key_id(was.keys[gone]) in dead and key_id(was.subject_key) in dead, 'keys that outlive the shred')
+    dead.update(derived(before, [x for x in sealed + keyring if key_id(x.key) in dead]))
+    found = search(b, 'image', living, dead)
+    need(not any(ident in dead for _, _, ident in found), 'F1: a dead key is still there')
+    b.cli('billing', 'get', victim, expect=4 if gone == 3 else 0)
+    b.cli('subject', 'get', victim, expect=0)
+
+
 def unrelated(b, first, before, i):
     """F11"""
     second = create(b, i)
@@ -210,6 +247,9 @@ def run(bin):
         same(b.stop(), 0, 'exit status')
         b.start()
         erase(b, mark, people[PEOPLE + 1], PEOPLE + 1)
+        step('F1: one category of two people')
+        for i, gone, stays in ((7, 3, 1), (8, 1, 3)):
+            erase_category(b, people[i], i, gone, stays)
         step('F11: the same person again')
         unrelated(b, people[PEOPLE], before, PEOPLE)
         same(b.stop(), 0, 'exit status')

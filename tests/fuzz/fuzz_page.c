@@ -48,7 +48,8 @@ try_page(enum seal_kind kind, struct bytes in, bool sealed)
 	uint8_t tag[SEAL_TAG16_LEN] = { 0 };
 
 	memcpy(c.vault, vault, sizeof(c.vault));
-	b.box = box_of(&c, in, sealed, page_padded(kind));
+	b.box = box_of(&c, in, sealed, (in.len / 16 + 1) * 16 < page_padded(kind) ? (in.len / 16 + 1) * 16 :
+	    page_padded(kind));
 	if (page_open(&key, vault, &b, &out) != STATUS_OK)
 		return;
 	/* Nobody but us makes a box under this key. */

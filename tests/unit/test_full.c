@@ -15,7 +15,6 @@
 #include "fault.h"
 #include "scratch.h"
 #include "server/clock.h"
-#include "server/metrics.h"
 #include "vault_bed.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -113,7 +112,7 @@ full_map(void **state)
 	(void)state;
 	fill();
 	assert_true(people > 100);
-	assert_int_equal(metrics_get(METRIC_READ_ONLY), 1);
+	assert_string_equal(vault_read_only(bed.vault), "STORE_FULL");
 	for (i = 0; i < people; i += 7) {
 		assert_int_equal(vault_bed_get(&bed, ids[i]), STATUS_OK);
 		assert_int_equal(vault_bed_find_email(&bed, i, found), STATUS_OK);
@@ -128,7 +127,7 @@ full_map(void **state)
 	}
 	/* Refused writes all the while do not keep it from seeing that there is room. */
 	assert_true(becomes_writable(5000));
-	assert_int_equal(metrics_get(METRIC_READ_ONLY), 0);
+	assert_null(vault_read_only(bed.vault));
 	assert_int_equal(vault_bed_get(&bed, ids[people - 1]), STATUS_OK);
 	/* And again, as often as one likes. */
 	fill();

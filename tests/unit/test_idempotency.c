@@ -9,13 +9,10 @@
 #include <cmocka.h>
 
 #include "server/clock.h"
-#include "server/store/batch.h"
 #include "server/store/idempotency.h"
-#include "vault_bed.h"
+#include "ws_bed.h"
 
-static struct vault_bed bed;
-static struct overlay *overlay;
-static struct writeset *ws;
+static struct ws_bed w;
 static const uint8_t keys[3][IDEMPOTENCY_KEY_LEN] = { "key-one........", "key-two........",
 	"key-three......" };
 
@@ -23,13 +20,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	vault_bed_make(&bed, 1u << 28, 1u << 20);
-	if (vault_open(&bed.options, &bed.vault) != STATUS_OK ||
-	    overlay_new(bed.vault, &overlay) != STATUS_OK ||
-	    writeset_new(bed.vault, overlay, &ws) != STATUS_OK ||
-	    overlay_begin(overlay) != STATUS_OK)
-		return -1;
-	writeset_reset(ws);
+	ws_bed_new(&w);
 	return 0;
 }
 
@@ -37,24 +28,8 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	writeset_free(ws);
-	overlay_end(overlay);
-	overlay_free(overlay);
-	vault_bed_free(&bed);
+	ws_bed_free(&w);
 	return 0;
-}
-
-/* What is in the writeset goes into the store, and a new batch begins. */
-static void
-commit(void)
-{
-	bool fatal = false;
-
-	assert_int_equal(writeset_merge(ws), STATUS_OK);
-	writeset_reset(ws);
-	assert_int_equal(batch_commit(bed.vault, overlay, false, &fatal), STATUS_OK);
-	overlay_end(overlay);
-	assert_int_equal(overlay_begin(overlay), STATUS_OK);
 }
 
 static struct idempotency_request
@@ -69,7 +44,7 @@ put(const struct idempotency_request *q, const char *response)
 	struct idempotency_row row = { .epoch = 5, .fingerprint = { 1, 2, 3 },
 		.response = bytes_of(response, strlen(response)) };
 
-	assert_int_equal(idempotency_put(ws, q, &row), STATUS_OK);
+	assert_int_equal(idempotency_put(w.ws, q, &row), STATUS_OK);
 }
 
 /* A row as it was written some seconds ago. */
@@ -81,7 +56,7 @@ put_aged(unsigned key, const char *principal, uint32_t age, size_t len)
 	memcpy(k, keys[key], IDEMPOTENCY_KEY_LEN);
 	memcpy(k + IDEMPOTENCY_KEY_LEN, principal, strlen(principal));
 	bytes_put32(v, (uint32_t)(clock_wall_ms() / 1000) - age);
-	assert_int_equal(writeset_put(ws, STORE_IDEMPOTENCY,
+	assert_int_equal(writeset_put(w.ws, STORE_IDEMPOTENCY,
 	    bytes_of(k, IDEMPOTENCY_KEY_LEN + strlen(principal)), bytes_of(v, len)), STATUS_OK);
 }
 
@@ -95,15 +70,15 @@ kept(void **state)
 	for (int round = 0; round < 3; round++) {
 		/* In the request itself, in the batch, in the store. */
 		if (round == 0) {
-			assert_int_equal(idempotency_find(ws, &q, &row), STATUS_ABSENT);
+			assert_int_equal(idempotency_find(w.ws, &q, &row), STATUS_ABSENT);
 			put(&q, "answer");
 		} else if (round == 1) {
-			assert_int_equal(writeset_merge(ws), STATUS_OK);
-			writeset_reset(ws);
+			assert_int_equal(writeset_merge(w.ws), STATUS_OK);
+			writeset_reset(w.ws);
 		} else {
-			commit();
+			ws_bed_commit(&w);
 		}
-		assert_int_equal(idempotency_find(ws, &q, &row), STATUS_OK);
+		assert_int_equal(idempotency_find(w.ws, &q, &row), STATUS_OK);
 		assert_int_equal(row.epoch, 5);
 		assert_memory_equal(row.fingerprint, "\1\2\3\0\0\0\0\0", 8);
 		assert_int_equal(bytes_compare(row.response, bytes_of("answer", 6)), 0);
@@ -120,11 +95,11 @@ told_apart(void **state)
 
 	(void)state;
 	put(&q, "");
-	assert_int_equal(idempotency_find(ws, &q, &row), STATUS_OK);
+	assert_int_equal(idempotency_find(w.ws, &q, &row), STATUS_OK);
 	assert_int_equal(row.response.len, 0);
-	assert_int_equal(idempotency_find(ws, &other_key, &row), STATUS_ABSENT);
-	assert_int_equal(idempotency_find(ws, &other_who, &row), STATUS_ABSENT);
-	assert_int_equal(idempotency_find(ws, &other_method, &row), STATUS_KEY_REUSED);
+	assert_int_equal(idempotency_find(w.ws, &other_key, &row), STATUS_ABSENT);
+	assert_int_equal(idempotency_find(w.ws, &other_who, &row), STATUS_ABSENT);
+	assert_int_equal(idempotency_find(w.ws, &other_method, &row), STATUS_KEY_REUSED);
 }
 
 static void
@@ -135,14 +110,24 @@ fingerprints(void **state)
 	uint8_t a[IDEMPOTENCY_FINGERPRINT_LEN], b[IDEMPOTENCY_FINGERPRINT_LEN];
 
 	(void)state;
-	idempotency_fingerprint(&k, &q, a);
-	idempotency_fingerprint(&k, &q, b);
+	idempotency_fingerprint(&k, NULL, &q, a);
+	idempotency_fingerprint(&k, NULL, &q, b);
 	assert_memory_equal(a, b, sizeof(a));
 	r.message = bytes_of("texu", 4);
-	idempotency_fingerprint(&k, &r, b);
+	idempotency_fingerprint(&k, NULL, &r, b);
 	assert_memory_not_equal(a, b, sizeof(a));
 	/* Without the category's key it says nothing. */
-	idempotency_fingerprint(&other, &q, b);
+	idempotency_fingerprint(&other, NULL, &q, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	/* Of a message that tells of two categories it takes the keys of both. */
+	idempotency_fingerprint(&k, &other, &q, a);
+	idempotency_fingerprint(&k, &other, &q, b);
+	assert_memory_equal(a, b, sizeof(a));
+	idempotency_fingerprint(&k, NULL, &q, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	idempotency_fingerprint(&k, &k, &q, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	idempotency_fingerprint(&other, &other, &q, b);
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
@@ -154,13 +139,13 @@ for_a_day(void **state)
 	struct idempotency_row row;
 
 	(void)state;
-	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, 24);
-	put_aged(1, "shop", IDEMPOTENCY_SECONDS - 10, 24);
+	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, 20);
+	put_aged(1, "shop", IDEMPOTENCY_SECONDS - 10, 20);
 	/* The clock was set back since. */
-	put_aged(2, "shop", (uint32_t)-5000, 24);
-	assert_int_equal(idempotency_find(ws, &q, &row), STATUS_ABSENT);
-	assert_int_equal(idempotency_find(ws, &r, &row), STATUS_KEY_REUSED);
-	assert_int_equal(idempotency_find(ws, &future, &row), STATUS_KEY_REUSED);
+	put_aged(2, "shop", (uint32_t)-5000, 20);
+	assert_int_equal(idempotency_find(w.ws, &q, &row), STATUS_ABSENT);
+	assert_int_equal(idempotency_find(w.ws, &r, &row), STATUS_KEY_REUSED);
+	assert_int_equal(idempotency_find(w.ws, &future, &row), STATUS_KEY_REUSED);
 }
 
 static void
@@ -170,8 +155,8 @@ damaged_row(void **state)
 	struct idempotency_row row;
 
 	(void)state;
-	put_aged(0, "shop", 0, 23);
-	assert_int_equal(idempotency_find(ws, &q, &row), STATUS_CORRUPT);
+	put_aged(0, "shop", 0, 19);
+	assert_int_equal(idempotency_find(w.ws, &q, &row), STATUS_CORRUPT);
 }
 
 static uint64_t
@@ -179,7 +164,7 @@ count_rows(void)
 {
 	uint64_t n;
 
-	assert_int_equal(store_count(overlay_snapshot(overlay), STORE_IDEMPOTENCY, &n), STATUS_OK);
+	assert_int_equal(store_count(overlay_snapshot(w.overlay), STORE_IDEMPOTENCY, &n), STATUS_OK);
 	return n;
 }
 
@@ -196,16 +181,16 @@ swept(void **state)
 		(void)snprintf(who, sizeof(who), "p%u", i);
 		put_aged(i % 3, who, i % 2 == 0 ? IDEMPOTENCY_SECONDS + 10 : 5, i == 7 ? 10 : 24);
 	}
-	commit();
+	ws_bed_commit(&w);
 	for (int round = 0; round < 8; round++) {
-		assert_int_equal(idempotency_sweep(ws, &s, 4), STATUS_OK);
+		assert_int_equal(idempotency_sweep(w.ws, &s, 4), STATUS_OK);
 		deleted += s.deleted;
-		commit();
+		ws_bed_commit(&w);
 	}
 	assert_int_equal(deleted, 16);
 	assert_int_equal(count_rows(), 14);
 	for (int round = 0; round < 8; round++) {
-		assert_int_equal(idempotency_sweep(ws, &s, 4), STATUS_OK);
+		assert_int_equal(idempotency_sweep(w.ws, &s, 4), STATUS_OK);
 		assert_int_equal(s.deleted, 0);
 	}
 }
@@ -219,15 +204,15 @@ sweep_spares_what_the_batch_puts(void **state)
 	struct idempotency_row row;
 
 	(void)state;
-	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, 24);
-	commit();
+	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, 20);
+	ws_bed_commit(&w);
 	put(&q, "new");
-	assert_int_equal(writeset_merge(ws), STATUS_OK);
-	writeset_reset(ws);
-	assert_int_equal(idempotency_sweep(ws, &s, 10), STATUS_OK);
+	assert_int_equal(writeset_merge(w.ws), STATUS_OK);
+	writeset_reset(w.ws);
+	assert_int_equal(idempotency_sweep(w.ws, &s, 10), STATUS_OK);
 	assert_int_equal(s.deleted, 0);
-	commit();
-	assert_int_equal(idempotency_find(ws, &q, &row), STATUS_OK);
+	ws_bed_commit(&w);
+	assert_int_equal(idempotency_find(w.ws, &q, &row), STATUS_OK);
 	assert_int_equal(bytes_compare(row.response, bytes_of("new", 3)), 0);
 }
 

@@ -77,9 +77,14 @@ put_keyring(uint64_t slot, uint8_t mark)
 static void
 assert_keyring(uint64_t slot, uint8_t mark)
 {
+	const struct keyring *k;
 	struct overlay_item *it;
-	enum status rc = overlay_keyring(o, slot, &it);
+	enum status looked = overlay_peek_keyring(o, slot, &k), rc;
 
+	if (looked == STATUS_OK)
+		assert_int_equal(k->subject[3], mark);
+	rc = overlay_keyring(o, slot, &it);
+	assert_int_equal(looked == STATUS_OK, rc == STATUS_OK);
 	assert_int_equal(rc, mark != 0 ? STATUS_OK : STATUS_ABSENT);
 	if (mark != 0)
 		assert_int_equal(((const struct keyring *)(const void *)it->now)->subject[3], mark);
@@ -149,6 +154,30 @@ fresh_keys(void **state)
 	assert_true(seal_key_is_zero(&now->key[3]));
 }
 
+/* K2 and E2: a keyring that says "shredded" and still has the key is not sealed, whoever made it. */
+static void
+dead_key(void **state)
+{
+	struct keyring k;
+	uint8_t id[SUBJECT_ID_LEN] = { 1 };
+	bool fatal = false;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		subject_new_keyring(&k, id, 3);
+		subject_use_category(&k, SUBJECT_IDENTITY);
+		subject_use_category(&k, SUBJECT_BILLING);
+		k.category[SUBJECT_BILLING - 1].state = CATEGORY_SHREDDED;
+		if (round == 1)
+			seal_key_wipe(&k.category[SUBJECT_BILLING - 1].key);
+		assert_int_equal(overlay_put_keyring(o, &k), STATUS_OK);
+		assert_int_equal(batch_commit(bed.vault, o, false, &fatal),
+		    round == 0 ? STATUS_FORGED : STATUS_OK);
+		overlay_end(o);
+		assert_int_equal(overlay_begin(o), STATUS_OK);
+	}
+}
+
 /* --- tree B --- */
 
 #define TAGS 400u
@@ -170,13 +199,34 @@ entry_of(unsigned i)
 	return e;
 }
 
+/* Looking at it says the same, before it was loaded and after. */
+static enum status
+look(unsigned i, struct bucket *out)
+{
+	const struct bucket *b;
+	enum status rc = overlay_peek_bucket(o, model[i].tag, &b);
+
+	if (rc == STATUS_OK)
+		*out = *b;
+	return rc;
+}
+
 static bool
 is_there(unsigned i)
 {
+	struct bucket before, after;
+	enum status looked = look(i, &before), rc;
 	struct overlay_item *it;
 	const struct bucket *b;
-	enum status rc = overlay_bucket(o, model[i].tag, &it);
 	int at;
+
+	rc = overlay_bucket(o, model[i].tag, &it);
+	assert_int_equal(looked, rc);
+	assert_int_equal(look(i, &after), rc);
+	if (rc == STATUS_OK) {
+		assert_memory_equal(&before, it->now, sizeof(before));
+		assert_memory_equal(&after, it->now, sizeof(after));
+	}
 
 	if (rc == STATUS_ABSENT)
 		return false;
@@ -247,12 +297,13 @@ look_ups_against_a_model(void **state)
 	}
 }
 
-/* Twelve tags that agree in 59 bits: split down to the last level, and found there. */
+/* More tags than a bucket holds that agree in 55 bits: split down to the last level, and found there. */
+#define DEEP (BUCKET_ENTRIES + 1)
 static void
 deep_split(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 12; i++) {
+	for (unsigned i = 0; i < DEEP; i++) {
 		memset(model[i].tag, 0x77, sizeof(model[i].tag));
 		/* The last five of the sixty bits. */
 		model[i].tag[6] = (uint8_t)(0x70 | (i >> 4));
@@ -262,12 +313,12 @@ deep_split(void **state)
 		overlay_check(o);
 	}
 	next_batch();
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < DEEP; i++)
 		assert_true(is_there(i));
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < DEEP; i++)
 		flip(i);
 	next_batch();
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < DEEP; i++)
 		assert_false(is_there(i));
 }
 
@@ -342,6 +393,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(tree_s_grows, setup, teardown),
 		cmocka_unit_test_setup_teardown(fresh_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(dead_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(look_ups_against_a_model, setup, teardown),
 		cmocka_unit_test_setup_teardown(deep_split, setup, teardown),
 		cmocka_unit_test_setup_teardown(rows_of_the_batch, setup, teardown),

@@ -42,6 +42,8 @@ make(union any *u, enum seal_kind kind)
 	randombytes_buf(u->bytes, page_len(kind));
 	if (kind == SEAL_BUCKET)
 		u->bucket.count = BUCKET_ENTRIES;
+	if (kind == SEAL_KEYRING)
+		u->keyring.category[CATEGORY_COUNT - 1].state = CATEGORY_LIVE;
 }
 
 static void
@@ -49,13 +51,14 @@ round_trip(void **state)
 {
 	const struct node n = { NODE_S, 1, 77 };
 	union any in, out;
-	uint8_t box[PAGE_BOX_MAX];
+	uint8_t box[PAGE_BOX_MAX] = { 0 };
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct page_box b = { kinds[i], n, bytes_of(box, page_box_len(kinds[i])) };
+		struct page_box b = { kinds[i], n, { NULL, 0 } };
 
 		make(&in, kinds[i]);
+		b.box = bytes_of(box, page_box_len(kinds[i], &in));
 		page_seal(&k, vault, &(struct page_box){ kinds[i], n, { NULL, 0 } }, &in, box);
 		assert_int_equal(page_open(&k, vault, &b, &out), STATUS_OK);
 		assert_memory_equal(&in, &out, page_len(kinds[i]));
@@ -73,9 +76,10 @@ swapped(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct page_box b = { kinds[i], n, bytes_of(box, page_box_len(kinds[i])) };
+		struct page_box b = { kinds[i], n, { NULL, 0 } };
 
 		make(&in, kinds[i]);
+		b.box = bytes_of(box, page_box_len(kinds[i], &in));
 		page_seal(&k, vault, &(struct page_box){ kinds[i], n, { NULL, 0 } }, &in, box);
 		for (unsigned j = 0; j < 3; j++) {
 			b.node = others[j];
@@ -115,20 +119,96 @@ fresh_nonce(void **state)
 	    BUCKET_PADDED);
 }
 
+/* A bucket sealed to the length ${cut}, whatever is in it, and opened again. */
+static enum status
+open_cut(const union any *in, size_t cut, union any *out)
+{
+	struct seal_context c = { .kind = SEAL_BUCKET, .tree = NODE_B, .level = 3, .index = 5 };
+	size_t padded = (cut / 16 + 1) * 16;
+	uint8_t box[PAGE_BOX_MAX] = { 0 };
+
+	memcpy(c.vault, vault, sizeof(c.vault));
+	seal_box(&k, &c, bytes_of(in, cut), padded, box);
+	return page_open(&k, vault, &(struct page_box){ SEAL_BUCKET, { NODE_B, 3, 5 },
+	    bytes_of(box, SEAL_BOX_LEN(padded)) }, out);
+}
+
+/* Of a bucket the beginning is stored, to one of four lengths, and to no other than the shortest. */
+static void
+bucket_lengths(void **state)
+{
+	static const struct { unsigned most; size_t cut; } steps[] = { { 2, 70 }, { 6, 206 }, { 14, 478 },
+		{ 30, 1022 } };
+	const struct page_box at = { SEAL_BUCKET, { NODE_B, 3, 5 }, { NULL, 0 } };
+	uint8_t box[PAGE_BOX_MAX] = { 0 };
+	union any in, out;
+
+	(void)state;
+	for (unsigned count = 0, step = 0; count <= BUCKET_ENTRIES; count++) {
+		struct page_box b = at;
+
+		step += count > steps[step].most;
+		memset(&in, 0, sizeof(in));
+		in.bucket.count = (uint8_t)count;
+		randombytes_buf(in.bucket.entry, count * sizeof(in.bucket.entry[0]));
+		assert_int_equal(page_box_len(SEAL_BUCKET, &in),
+		    SEAL_BOX_LEN((steps[step].cut / 16 + 1) * 16));
+		assert_true(page_box_fits(SEAL_BUCKET, page_box_len(SEAL_BUCKET, &in)));
+		assert_false(page_box_fits(SEAL_BUCKET, page_box_len(SEAL_BUCKET, &in) + 16));
+		page_seal(&k, vault, &at, &in, box);
+		b.box = bytes_of(box, page_box_len(SEAL_BUCKET, &in));
+		memset(&out, 0xFF, sizeof(out));
+		assert_int_equal(page_open(&k, vault, &b, &out), STATUS_OK);
+		assert_memory_equal(&in, &out, sizeof(in.bucket));
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(open_cut(&in, steps[i].cut, &out),
+			    i == step ? STATUS_OK : STATUS_FORGED);
+	}
+}
+
+/* A keyring has two lengths: categories up to billing, and all. */
+static void
+keyring_lengths(void **state)
+{
+	const struct page_box at = { SEAL_KEYRING, { NODE_S, 0, 5 }, { NULL, 0 } };
+	uint8_t box[PAGE_BOX_MAX] = { 0 };
+	union any in, out;
+
+	(void)state;
+	for (unsigned most = 0; most <= CATEGORY_COUNT; most++) {
+		struct page_box b = at;
+
+		memset(&in, 0, sizeof(in));
+		randombytes_buf(in.keyring.subject, sizeof(in.keyring.subject));
+		if (most > 0) {
+			randombytes_buf(&in.keyring.category[most - 1], sizeof(in.keyring.category[0]));
+			in.keyring.category[most - 1].state = most % 2 ? CATEGORY_LIVE : CATEGORY_SHREDDED;
+		}
+		b.box = bytes_of(box, page_box_len(SEAL_KEYRING, &in));
+		assert_int_equal(b.box.len, SEAL_BOX_LEN(most <= 3 ? 176u : KEYRING_PADDED));
+		page_seal(&k, vault, &at, &in, box);
+		memset(&out, 0xFF, sizeof(out));
+		assert_int_equal(page_open(&k, vault, &b, &out), STATUS_OK);
+		assert_memory_equal(&in, &out, sizeof(in.keyring));
+	}
+}
+
 /* A count that would read beyond the entries is as good as forged. */
 static void
 overfull_bucket(void **state)
 {
 	const struct node n = { NODE_B, 3, 5 };
-	uint8_t box[PAGE_BOX_MAX];
-	struct page_box b = { SEAL_BUCKET, n, bytes_of(box, page_box_len(SEAL_BUCKET)) };
+	struct seal_context c = { .kind = SEAL_BUCKET, .tree = NODE_B, .level = 3, .index = 5 };
+	uint8_t box[PAGE_BOX_MAX] = { 0 };
+	struct page_box b = { SEAL_BUCKET, n, bytes_of(box, SEAL_BOX_LEN(BUCKET_PADDED)) };
 	union any in, out;
 
 	(void)state;
+	memcpy(c.vault, vault, sizeof(c.vault));
 	for (unsigned count = BUCKET_ENTRIES - 1; count <= BUCKET_ENTRIES + 1; count++) {
 		make(&in, SEAL_BUCKET);
 		in.bucket.count = (uint8_t)count;
-		page_seal(&k, vault, &(struct page_box){ SEAL_BUCKET, n, { NULL, 0 } }, &in, box);
+		seal_box(&k, &c, bytes_of(&in, sizeof(in.bucket)), BUCKET_PADDED, box);
 		assert_int_equal(page_open(&k, vault, &b, &out),
 		    count <= BUCKET_ENTRIES ? STATUS_OK : STATUS_FORGED);
 	}
@@ -141,8 +221,8 @@ short_text(void **state)
 {
 	const struct node n = { NODE_S, 1, 0 };
 	struct seal_context c = { .kind = SEAL_PAGE, .tree = NODE_S, .level = 1 };
-	uint8_t box[PAGE_BOX_MAX];
-	struct page_box b = { SEAL_PAGE, n, bytes_of(box, page_box_len(SEAL_PAGE)) };
+	uint8_t box[PAGE_BOX_MAX] = { 0 };
+	struct page_box b = { SEAL_PAGE, n, bytes_of(box, SEAL_BOX_LEN(PAGE_PADDED)) };
 	union any in, out;
 
 	(void)state;
@@ -185,6 +265,8 @@ main(void)
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(swapped),
 		cmocka_unit_test(fresh_nonce),
+		cmocka_unit_test(bucket_lengths),
+		cmocka_unit_test(keyring_lengths),
 		cmocka_unit_test(overfull_bucket),
 		cmocka_unit_test(short_text),
 		cmocka_unit_test(nodes),

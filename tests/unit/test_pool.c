@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "server/rpc/pool.h"
-#include "server/rpc/throttle.h"
+#include "server/throttle.h"
 
 #define JOBS 1000u
 
