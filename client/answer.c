@@ -36,7 +36,6 @@ answer_get_subject(struct pdv_result *r, const ProtobufCMessage *m,
 	for (i = 0; i < from->n_categories; i++) {
 		list[i].category = (enum pdv_category)from->categories[i]->category;
 		list[i].state = (enum pdv_state)from->categories[i]->state;
-		list[i].create_time = taker_time(&k, from->categories[i]->create_time);
 	}
 	s->categories = i > 0 ? list : NULL;
 	s->category_count = i;

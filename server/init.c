@@ -8,6 +8,7 @@
 
 #include "client/transport/tls_context.h"
 #include "server/access/access.h"
+#include "server/harden.h"
 #include "server/keys/secret.h"
 #include "server/serve.h"
 #include "server/store/vault.h"
@@ -16,9 +17,11 @@ enum status
 init_vault(const struct config *c, bool force_class_d)
 {
 	struct vault_options o;
-	enum status rc = serve_secrets(c);
+	enum status rc = harden_limits(0);
 
 	serve_vault_options(c, force_class_d, &o);
+	if (rc == STATUS_OK)
+		rc = serve_secrets(c);
 	if (rc == STATUS_OK && (rc = vault_init(&o)) == STATUS_OK)
 		log_event(LOG_INIT, LOG_S(PATH, c->vault_path));
 	secret_end();

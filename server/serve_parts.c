@@ -102,7 +102,10 @@ out:
 enum status
 serve_secrets(const struct config *c)
 {
-	enum status rc = secret_init((size_t)(c->secret_bytes + PAGE - 1) / PAGE * PAGE);
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	enum status rc = secret_init((size_t)((c->secret_bytes + page - 1) / page * page));
 
-	return rc == STATUS_OK ? seal_init() : rc;
+	if (rc == STATUS_OK && (rc = seal_init()) != STATUS_OK)
+		log_event(LOG_FATAL, LOG_S(WHAT, "the random source repeats itself"), LOG_STATUS(rc));
+	return rc;
 }

@@ -5,6 +5,7 @@
 #ifndef SERVER_SERVICE_H
 #define SERVER_SERVICE_H
 
+#include "pdvault/v1/record.pb-c.h"
 #include "pdvault/v1/subject.pb-c.h"
 #include "server/rpc/call.h"
 #include "server/store/reader.h"
@@ -25,6 +26,12 @@ enum status service_open(struct call *c, const ProtobufCMessageDescriptor *type,
     struct bytes plain, uint64_t *etag, void *out) MUST_USE;
 enum status service_close(struct call *c, uint64_t etag, const ProtobufCMessage *m,
     struct bytes *plain) MUST_USE;
+
+/*
+ * The same for an answer that passes the record on: the bytes of the message, which stay where they are, and
+ * the etag as text. What was sealed here need not be unpacked to be sent.
+ */
+enum status service_pass_on(struct call *c, struct bytes plain, Pdvault__V1__RecordAnswer *out) MUST_USE;
 
 /* An etag as text, in the arena; NULL beyond the budget. */
 char *service_etag(struct call *c, uint64_t etag) MUST_USE;

@@ -47,6 +47,17 @@ service_unpack(struct call *c, const ProtobufCMessageDescriptor *type, struct by
 }
 
 enum status
+service_pass_on(struct call *c, struct bytes plain, Pdvault__V1__RecordAnswer *out)
+{
+	if (plain.len < RECORD_HEAD)
+		return damage_judged(STATUS_CORRUPT, "a record without a head");
+	out->presence_case = PDVAULT__V1__RECORD_ANSWER__PRESENCE_RECORD;
+	out->record.len = plain.len - RECORD_HEAD;
+	out->record.data = (uint8_t *)(uintptr_t)plain.p + RECORD_HEAD;
+	return (out->etag = service_etag(c, bytes_get64(plain.p))) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+enum status
 service_open(struct call *c, const ProtobufCMessageDescriptor *type, struct bytes plain,
     uint64_t *etag, void *out)
 {

@@ -231,27 +231,19 @@ out:
 
 /* One identity into r, whose memory is in the arena. */
 static enum status
-read_identity(struct reader *rd, struct call *c, const uint8_t *id,
-    Pdvault__V1__GetIdentityResponse *r)
+read_identity(struct reader *rd, struct call *c, const uint8_t *id, Pdvault__V1__RecordAnswer *r)
 {
 	struct bytes plain;
-	uint64_t etag;
-	enum status rc;
+	enum status rc = reader_record(rd, id, SUBJECT_IDENTITY, c->arena, &plain);
 
-	if ((rc = reader_record(rd, id, SUBJECT_IDENTITY, c->arena, &plain)) != STATUS_OK)
-		return rc;
-	rc = service_open(c, &pdvault__v1__identity__descriptor, plain, &etag, &r->identity);
-	if (rc != STATUS_OK)
-		return rc;
-	return (r->etag = service_etag(c, etag)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+	return rc == STATUS_OK ? service_pass_on(c, plain, r) : rc;
 }
 
 static enum status
 get_identity(struct vault *v, struct call *c)
 {
 	const Pdvault__V1__GetIdentityRequest *q = (const void *)c->request;
-	Pdvault__V1__GetIdentityResponse *r =
-	    service_message(c, &pdvault__v1__get_identity_response__descriptor);
+	Pdvault__V1__RecordAnswer *r = service_message(c, &pdvault__v1__record_answer__descriptor);
 	struct reader *rd = NULL;
 	enum status rc;
 
@@ -265,51 +257,55 @@ get_identity(struct vault *v, struct call *c)
 	return rc;
 }
 
-static Pdvault__V1__IdentityOutcome *
-read_outcome(struct vault *v, struct call *c, ProtobufCBinaryData id)
+/* One subject of a batch; *left is what the answer has room for. A pin for each: a batch holds up no switch. */
+static enum status
+read_one(struct vault *v, struct call *c, size_t *left, Pdvault__V1__RecordOutcome *o)
 {
-	Pdvault__V1__IdentityOutcome *o =
-	    service_message(c, &pdvault__v1__identity_outcome__descriptor);
-	Pdvault__V1__GetIdentityResponse *r =
-	    service_message(c, &pdvault__v1__get_identity_response__descriptor);
+	Pdvault__V1__RecordAnswer *r = service_message(c, &pdvault__v1__record_answer__descriptor);
 	struct reader *rd = NULL;
 	enum status rc;
+	size_t len;
 
-	if (o == NULL || r == NULL)
-		return NULL;
-	/* A pin for each, so that a batch never holds up a switch. */
-	if ((rc = reader_begin(v, &rd)) == STATUS_OK) {
-		rc = read_identity(rd, c, id.data, r);
-		reader_end(rd);
-	}
-	o->subject = id;
-	o->code = (uint32_t)status_code(rc);
-	if (rc == STATUS_OK) {
-		o->result = r;
-		return o;
-	}
-	/* protobuf-c's strings are not const; this one is never written to. */
-	o->reason = (char *)(uintptr_t)status_reason(rc);
-	return o;
+	if (r == NULL)
+		return STATUS_NO_ROOM;
+	if ((rc = reader_begin(v, &rd)) != STATUS_OK)
+		return rc;
+	rc = read_identity(rd, c, o->subject.data, r);
+	reader_end(rd);
+	if (rc != STATUS_OK)
+		return arena_refused(c->arena) ? STATUS_NO_ROOM : rc;
+	len = r->record.len + sizeof(*o);	/* with what stands around it, amply */
+	if (len > *left)
+		return STATUS_NO_ROOM;
+	*left -= len;
+	o->result = r;
+	return STATUS_OK;
 }
 
 static enum status
 batch_get_identity(struct vault *v, struct call *c)
 {
 	const Pdvault__V1__BatchGetIdentityRequest *q = (const void *)c->request;
-	Pdvault__V1__BatchGetIdentityResponse *r =
-	    service_message(c, &pdvault__v1__batch_get_identity_response__descriptor);
+	Pdvault__V1__RecordOutcomes *r = service_message(c, &pdvault__v1__record_outcomes__descriptor);
+	size_t left = CALL_ANSWER_MAX - q->n_subjects * sizeof(Pdvault__V1__RecordOutcome);
+	Pdvault__V1__RecordOutcome *all = arena_alloc(c->arena, q->n_subjects * sizeof(*all));
 
-	if (r == NULL)
+	if (r == NULL || all == NULL)
 		return STATUS_NO_MEMORY;
 	r->outcomes = arena_alloc(c->arena, q->n_subjects * sizeof(r->outcomes[0]));
 	if (r->outcomes == NULL)
 		return STATUS_NO_MEMORY;
-	for (size_t i = 0; i < q->n_subjects; i++) {
-		r->outcomes[i] = read_outcome(v, c, q->subjects[i]);
-		if (r->outcomes[i] == NULL)
-			return STATUS_NO_MEMORY;
-		r->n_outcomes++;
+	for (; r->n_outcomes < q->n_subjects; r->n_outcomes++) {
+		Pdvault__V1__RecordOutcome *o = r->outcomes[r->n_outcomes] = &all[r->n_outcomes];
+		enum status rc;
+
+		pdvault__v1__record_outcome__init(o);
+		o->subject = q->subjects[r->n_outcomes];
+		rc = read_one(v, c, &left, o);
+		o->code = (uint32_t)status_code(rc);
+		/* protobuf-c's strings are not const; this one is never written to. */
+		if (rc != STATUS_OK)
+			o->reason = (char *)(uintptr_t)status_reason(rc);
 	}
 	c->response = &r->base;
 	return STATUS_OK;

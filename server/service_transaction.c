@@ -7,6 +7,7 @@
 
 #include "pdvault/v1/vault.pb-c.h"
 #include "server/service.h"
+#include "server/store/damage.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
 #include "server/validate.h"
@@ -125,21 +126,18 @@ parse_token(struct call *c, const char *s, uint64_t *after)
 }
 
 static enum status
-answer_list(struct call *c, const struct reader_page *pg,
-    Pdvault__V1__ListTransactionsResponse *r)
+answer_list(struct call *c, const struct reader_page *pg, Pdvault__V1__RecordPage *r)
 {
-	uint64_t etag;
-	enum status rc;
-
-	r->transactions = arena_alloc(c->arena, (pg->count + 1) * sizeof(r->transactions[0]));
-	if (r->transactions == NULL)
+	r->records = arena_alloc(c->arena, (pg->count + 1) * sizeof(r->records[0]));
+	if (r->records == NULL)
 		return STATUS_NO_MEMORY;
-	for (unsigned i = 0; i < pg->count; i++) {
-		rc = service_open(c, &pdvault__v1__transaction__descriptor, pg->item[i].plain, &etag,
-		    &r->transactions[i]);
-		if (rc != STATUS_OK)
-			return rc;
-		r->n_transactions++;
+	for (; r->n_records < pg->count; r->n_records++) {
+		struct bytes plain = pg->item[r->n_records].plain;
+
+		if (plain.len < RECORD_HEAD)
+			return damage_judged(STATUS_CORRUPT, "a transaction without a head");
+		r->records[r->n_records] = (ProtobufCBinaryData){ plain.len - RECORD_HEAD,
+			(uint8_t *)(uintptr_t)plain.p + RECORD_HEAD };
 	}
 	if (!pg->more)
 		return STATUS_OK;
@@ -151,8 +149,7 @@ static enum status
 list_transactions(struct vault *v, struct call *c)
 {
 	const Pdvault__V1__ListTransactionsRequest *q = (const void *)c->request;
-	Pdvault__V1__ListTransactionsResponse *r =
-	    service_message(c, &pdvault__v1__list_transactions_response__descriptor);
+	Pdvault__V1__RecordPage *r = service_message(c, &pdvault__v1__record_page__descriptor);
 	struct reader_page pg = { .limit = q->page_size > 0 ? q->page_size : VALIDATE_PAGE_DEFAULT };
 	struct reader *rd = NULL;
 	enum status rc;

@@ -45,6 +45,8 @@
 	    "this connection has too many requests in flight")                                     \
 	X(FULL, RESOURCE_EXHAUSTED, "STORE_FULL", "the store or its disk is full")                 \
 	X(CROWDED, RESOURCE_EXHAUSTED, "LOOKUP_CROWDED", "too many subjects share this phone")     \
+	X(NO_ROOM, RESOURCE_EXHAUSTED, "ANSWER_FULL",                                              \
+	    "the answer has no room for this one; ask for fewer at once")                          \
 	X(NO_MEMORY, RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory")                         \
 	X(READ_ONLY, UNAVAILABLE, "READ_ONLY", "the vault takes no writes at present")             \
 	X(DRAINING, UNAVAILABLE, "DRAINING", "the vault is stopping")                              \

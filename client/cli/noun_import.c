@@ -294,6 +294,8 @@ open_resume(const struct args *a, struct reading *rd, struct failure *f)
 	bool other;
 
 	rd->resume.path = a->values[FLAG_RESUME];
+	if (rd->resume.path != NULL && rd->resume.input.inode == 0)
+		return failure_usage(f, "--resume: the input has to be a file, not a pipe");
 	if (resume_load(&rd->resume, &rd->im.tally, &other, f) != PDV_OK)
 		return f->code;
 	if (other)

@@ -84,8 +84,11 @@ send_all(struct session *s, const struct pdv_transaction_append *all,
 	for (i = 0; i < n; i += request.count) {
 		request.transactions = all->transactions + i;
 		request.count = n - i < PDV_APPEND_MAX ? n - i : PDV_APPEND_MAX;
-		if (send_chunk(s, &request, sum, f) != PDV_OK)
+		if (send_chunk(s, &request, sum, f) != PDV_OK) {
+			if (n > PDV_APPEND_MAX)
+				session_repeatable(f);
 			return f->code;
+		}
 	}
 	return PDV_OK;
 }

@@ -25,7 +25,7 @@ struct resume {
 
 /*
  * resume_file(fd, out):
- * Of a pipe: all zero but the kind of it. False: cannot be told.
+ * Of anything but a regular file all zero: nothing tells it from another. False: cannot be told.
  */
 bool resume_file(int fd, struct resume_file *out);
 

@@ -66,7 +66,7 @@ header_field(struct rows *r, const char *name, size_t len)
 	int *more;
 
 	if (c->header_n == ROWS_CSV_FIELDS_MAX) {
-		c->too_long = true;
+		c->header_too_long = true;
 		return;
 	}
 	if (c->header_n % HEADER_ROOM == 0) {
@@ -125,7 +125,7 @@ restart(struct rows *r, size_t start, uint64_t line, bool clean)
 	r->start = r->scan = start;
 	r->line = c->scan_line = line;
 	c->fields_n = 0;
-	c->row_ended = c->too_long = c->field_next_known = false;
+	c->row_ended = c->header_too_long = c->field_next_known = false;
 	if (clean)
 		return true;
 	c->after_cr = false;

@@ -23,7 +23,7 @@ struct rows_csv {
 	int *wanted;			/* for each field of the header: its column, or not */
 	size_t header_n;
 	size_t fields_n;		/* in this row, so far */
-	bool too_long;			/* more fields than the header has */
+	bool header_too_long;		/* over ROWS_CSV_FIELDS_MAX fields */
 	bool row_ended;
 	bool after_cr;			/* the last byte looked at */
 	bool no_memory;

@@ -75,6 +75,14 @@ session_failed(const struct pdv_result *r, struct failure *f)
 	return code;
 }
 
+void
+session_repeatable(struct failure *f)
+{
+	if (strcmp(f->reason, PDV_REASON_INDETERMINATE) == 0)
+		(void)failure_set(f, f->code, f->reason, "it is not known whether all of this was done: "
+		    "run the same command again");
+}
+
 bool
 session_no_record(const struct failure *f)
 {

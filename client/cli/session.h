@@ -37,6 +37,13 @@ void session_close(struct session *s);
 enum pdv_code session_failed(const struct pdv_result *r, struct failure *f);
 
 /*
+ * session_repeatable(f):
+ * For a command of several calls, after session_failed(): of an unknown outcome it then says that the whole
+ * command can be run again, since one idempotency key is one call's.
+ */
+void session_repeatable(struct failure *f);
+
+/*
  * session_no_record(f):
  * The call failed because the subject has no data of that category: none yet (a category can
  * be in use before it has any), or none any more.

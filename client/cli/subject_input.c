@@ -185,9 +185,10 @@ subject_input_billing(const struct args *a, struct subject_input *in, struct fai
 		return f->code;
 	if (json_is_object(in->doc) && json_object_get(in->doc, "billing") == NULL &&
 	    json_object_get(in->doc, "update_mask") == NULL) {
-		wrapped = json_pack("{s:o}", "billing", in->doc);
+		wrapped = json_pack("{s:O}", "billing", in->doc);
 		if (wrapped == NULL)
 			return failure_memory(f);
+		json_decref(in->doc);
 		in->doc = wrapped;
 	}
 	if (json_in_only(in->doc, "", names, f) != PDV_OK)

@@ -62,8 +62,11 @@ update_run(const struct args *a, update_reader read, struct failure *f)
 		goto out;
 	doc = json_pack("{s:o}", "subject", json_out_subject(&id));
 	if ((rc = update_identity(&s, &id, &in, doc, f)) != PDV_OK ||
-	    (rc = update_billing(&s, &id, &in, doc, f)) != PDV_OK)
+	    (rc = update_billing(&s, &id, &in, doc, f)) != PDV_OK) {
+		if (in.identity != NULL && in.billing != NULL)
+			session_repeatable(f);
 		goto out;
+	}
 	rc = json_out_print(doc, a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
 	doc = NULL;
 out:

@@ -10,6 +10,7 @@
 #include "client/transport/must.h"
 #include "client/transport/leftover.h"
 #include "client/transport/orphan.h"
+#include "client/transport/spin.h"
 #include "client/transport/tls_internal.h"
 #include "client/transport/wire.h"
 
@@ -137,7 +138,7 @@ engine_register(void)
 	bool ok;
 
 	if (strncmp(nng_version(), NNG_SERIES, sizeof(NNG_SERIES) - 1) != 0 ||
-	    !orphan_linked() || !leftover_linked() || sodium_init() < 0)
+	    !orphan_linked() || !leftover_linked() || !spin_linked() || sodium_init() < 0)
 		return PDV_FAILED_PRECONDITION;
 	/* nng's threads outlive main: OpenSSL must not clean up under them. */
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1)

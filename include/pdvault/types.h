@@ -227,7 +227,6 @@ struct pdv_violation {
 struct pdv_category_status {
 	enum pdv_category category;
 	enum pdv_state state;
-	const struct pdv_time *create_time; /* or NULL */
 };
 
 /* The state of a subject and what is held of it; no data. */

@@ -20,6 +20,7 @@ struct vault;
 struct writeset;
 struct call;
 
+#define CALL_ANSWER_MAX 1047552u	/* bytes of a response message: 1 MiB without its envelope */
 #define CALL_KEY_LEN 16u		/* idempotency key */
 #define CALL_VIOLATIONS_MAX 16u
 #define CALL_FIELD_MAX 64u

@@ -16,6 +16,9 @@
 #include "server/store/writer.h"
 
 #define SP_HEADER_MAX 64u	/* what SP puts before an answer */
+#define ENVELOPE_MAX 256u	/* what stands around a response message that is OK */
+
+_Static_assert(CALL_ANSWER_MAX + ENVELOPE_MAX + SP_HEADER_MAX <= SP_MESSAGE_MAX, "it fits");
 
 /*
  * Contexts beyond the requests that are executed, to say STATUS_BUSY with. nng 1.5.2 also
@@ -375,7 +378,8 @@ context_stop_receiving(struct rpc *r)
 	unsigned i;
 
 	for (i = 0; i < r->context_count; i++)
-		nng_aio_cancel(r->context[i].receive);
+		if (r->context[i].receive != NULL)	/* half of a start that failed */
+			nng_aio_cancel(r->context[i].receive);
 }
 
 void

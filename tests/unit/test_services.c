@@ -345,49 +345,6 @@ shared_phone_in_one_batch(void **state)
 	assert_memory_not_equal(found[0], found[1], 16);
 }
 
-/* --- reading many --- */
-
-static void
-batch_get(void **state)
-{
-	Pdvault__V1__BatchGetIdentityRequest q = PDVAULT__V1__BATCH_GET_IDENTITY_REQUEST__INIT;
-	const Pdvault__V1__BatchGetIdentityResponse *r;
-	ProtobufCBinaryData list[65];
-	uint8_t live[16], erased[16];
-	struct vault_call c;
-
-	(void)state;
-	assert_int_equal(vault_bed_create(&bed, 1, live), STATUS_OK);
-	assert_int_equal(vault_bed_create(&bed, 2, erased), STATUS_OK);
-	assert_int_equal(vault_bed_erase(&bed, erased), STATUS_OK);
-	for (unsigned i = 0; i < 65; i++)
-		list[i] = VAULT_BED_ID(live);
-	list[1] = VAULT_BED_ID(nobody);
-	list[2] = VAULT_BED_ID(erased);
-	list[3] = VAULT_BED_ID(elsewhere);
-	q.subjects = list;
-	assert_int_equal(vault_bed_status(&bed, "Vault.BatchGetIdentity", &q), STATUS_INVALID);
-	q.n_subjects = 65;
-	assert_int_equal(vault_bed_status(&bed, "Vault.BatchGetIdentity", &q), STATUS_INVALID);
-	q.n_subjects = 64;
-	assert_int_equal(vault_bed_call(&bed, "Vault.BatchGetIdentity", &q, &c), STATUS_OK);
-	r = VAULT_BED_ANSWER(BatchGetIdentityResponse, &c);
-	assert_int_equal(r->n_outcomes, 64);
-	for (unsigned i = 0; i < 64; i++) {
-		const Pdvault__V1__IdentityOutcome *o = r->outcomes[i];
-		enum status want = i == 1 ? STATUS_NO_SUBJECT : i == 2 ? STATUS_ERASED :
-		    i == 3 ? STATUS_OTHER_VAULT : STATUS_OK;
-
-		assert_memory_equal(o->subject.data, list[i].data, 16);
-		assert_int_equal(o->code, status_code(want));
-		assert_string_equal(o->reason, status_reason(want));
-		assert_true((o->result != NULL) == (want == STATUS_OK));
-		if (want == STATUS_OK)
-			assert_string_equal(o->result->identity->name->full, "Person Number 1");
-	}
-	vault_bed_done(&c);
-}
-
 static void
 get_subject(void **state)
 {
@@ -458,7 +415,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(find, setup, teardown),
 		cmocka_unit_test_setup_teardown(shared_phones, setup, teardown),
 		cmocka_unit_test_setup_teardown(shared_phone_in_one_batch, setup, teardown),
-		cmocka_unit_test_setup_teardown(batch_get, setup, teardown),
 		cmocka_unit_test_setup_teardown(get_subject, setup, teardown),
 		cmocka_unit_test_setup_teardown(status_and_health, setup, teardown),
 	};

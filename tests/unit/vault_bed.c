@@ -214,6 +214,42 @@ submit(struct vault_bed *b, struct vault_call *v)
 	v->finished = true;
 }
 
+static const ProtobufCMessageDescriptor *
+answer_of(const char *name)
+{
+	static const ProtobufCServiceDescriptor *const services[] = { &pdvault__v1__vault__descriptor,
+		&pdvault__v1__rights__descriptor, &pdvault__v1__admin__descriptor,
+		&pdvault__v1__health__descriptor };
+	const ProtobufCMethodDescriptor *m = NULL;
+
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]) && m == NULL; i++)
+		if (strncmp(name + 1, services[i]->name, strlen(services[i]->name)) == 0)
+			m = protobuf_c_service_descriptor_get_method_by_name(services[i],
+			    strrchr(name, '/') + 1);
+	must(m != NULL);
+	return m->output;
+}
+
+/* As a client will see it: whatever type the handler used, the bytes are of the contract's. */
+static enum status
+received(struct vault_call *v)
+{
+	uint8_t *packed;
+	size_t len;
+
+	if (v->rc != STATUS_OK || v->call.response == NULL || v->answer != NULL)
+		return v->rc;
+	must((v->answer = arena_new()) != NULL);
+	len = protobuf_c_message_get_packed_size(v->call.response);
+	must((packed = malloc(len + 1)) != NULL);
+	must(protobuf_c_message_pack(v->call.response, packed) == len);
+	v->call.response = protobuf_c_message_unpack(answer_of(v->call.method->name),
+	    arena_allocator(v->answer), len, packed);
+	must(v->call.response != NULL);
+	free(packed);
+	return v->rc;
+}
+
 enum status
 vault_bed_wait(struct vault_call *v)
 {
@@ -221,7 +257,7 @@ vault_bed_wait(struct vault_call *v)
 	while (!v->finished)
 		must(pthread_cond_wait(&wake, &lock) == 0);
 	must(pthread_mutex_unlock(&lock) == 0);
-	return v->rc;
+	return received(v);
 }
 
 void
@@ -249,8 +285,10 @@ vault_bed_call_again(struct vault_bed *b, const char *method, const void *reques
 	prepare(b, method, request, key, v);
 	if (v->rc != STATUS_OK)
 		return v->rc;
-	if (v->call.method->room != METHOD_WRITER)
-		return v->rc = v->call.method->read(b->vault, &v->call);
+	if (v->call.method->room != METHOD_WRITER) {
+		v->rc = v->call.method->read(b->vault, &v->call);
+		return received(v);
+	}
 	submit(b, v);
 	return vault_bed_wait(v);
 }
@@ -279,6 +317,7 @@ void
 vault_bed_done(struct vault_call *v)
 {
 	arena_free(v->call.arena);
+	arena_free(v->answer);
 	free((void *)(uintptr_t)v->packed.p);
 }
 

@@ -60,9 +60,10 @@ struct vault_call {
 	enum status rc;
 	uint64_t epoch;
 	bool finished;
+	struct arena *answer;
 };
 
-/* The answer of a finished call, as that type of message. */
+/* The answer of a finished call: packed as for the wire, and unpacked as that type of message. */
 #define VAULT_BED_ANSWER(type, c) ((const Pdvault__V1__##type *)(const void *)(c)->call.response)
 
 /* Bytes of a request that are an id. */
