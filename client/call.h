@@ -32,10 +32,10 @@ struct call {
 };
 
 /*
- * call_new(request, o, out):
+ * call_new(q, result, out):
  * A call that the methods' functions and pdv_call_raw make; nothing of the caller's is
- * pointed to afterwards. On PDV_OK ${out} belongs, with its result, to whom ends it by
- * call_end. Otherwise ${out}'s result says what is wrong, and is for pdv_result_free.
+ * pointed to afterwards. The call lives in its result. Otherwise ${result} says what is wrong,
+ * and is for pdv_result_free.
  */
 struct call_request {
 	const struct method *method; /* NULL: raw */

@@ -30,6 +30,9 @@ struct flight {
 	struct pdv_client *client;
 	struct call *call;
 	nng_aio *aio; /* sends and receives */
+#ifdef PDV_TEST_HOOKS
+	nng_aio *early; /* receives too early, when that guard is off */
+#endif
 	nng_aio *nap; /* sleeps: an aio that ever slept takes its timeouts for success */
 	enum flight_state state;
 	unsigned server;

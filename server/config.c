@@ -277,6 +277,9 @@ complete(struct parse *p)
 		ini_fault(p->faults, 0, "no [principal NAME]: nobody could call anything");
 	if (c->default_timeout_ms > c->max_timeout_ms)
 		ini_fault(p->faults, 0, "[limits] default_timeout is above max_timeout");
+	if (c->in_flight_per_principal >= c->contexts)
+		ini_fault(p->faults, 0, "[limits] in_flight_per_principal has to be below requests_in_flight, "
+		    "or one principal can keep out all others");
 	if (c->reserve_bytes > c->map_bytes / 4)
 		ini_fault(p->faults, 0, "[vault] reserve is above a quarter of map_size");
 }

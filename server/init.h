@@ -14,8 +14,8 @@ enum status init_vault(const struct config *c, bool force_class_d) MUST_USE;
 
 /*
  * Whether a server could start with ${c}: principals, certificates, files and their modes,
- * class of the anchor. What is found goes to standard output, a line each. Opens and
- * locks nothing, so it may run beside the server. STATUS_CONFIG: it could not.
+ * class of the anchor. What is found goes to standard output, a line each. Only
+ * reads and locks nothing, so it may run beside the server. STATUS_CONFIG: it could not.
  */
 enum status init_check(const struct config *c, bool force_class_d) MUST_USE;
 

@@ -100,7 +100,7 @@ answer_first(struct call *c, struct writeset *ws)
 	rc = writeset_get(ws, STORE_SUBJECTS, bytes_of(q->subject.data, SUBJECT_ID_LEN), &row);
 	if (rc != STATUS_OK)
 		return rc == STATUS_ABSENT ? STATUS_NO_SUBJECT : rc;
-	if ((rc = subject_parse(row, &slot, e.id)) != STATUS_ERASED)
+	if (subject_parse(row, &slot, e.id) != STATUS_ERASED)
 		return STATUS_CORRUPT;
 	rc = writeset_get(ws, STORE_ERASURES, bytes_of(e.id, sizeof(e.id)), &row);
 	if (rc != STATUS_OK)

@@ -42,7 +42,7 @@
 	X(DENIED, PERMISSION_DENIED, "METHOD_NOT_ALLOWED", "the principal may not call this")      \
 	X(BUSY, RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many requests are waiting")                 \
 	X(TOO_MANY, RESOURCE_EXHAUSTED, "TOO_MANY_IN_FLIGHT",                                      \
-	    "this connection has too many requests in flight")                                     \
+	    "this connection or principal has too many requests in flight")      \
 	X(FULL, RESOURCE_EXHAUSTED, "STORE_FULL", "the store or its disk is full")                 \
 	X(CROWDED, RESOURCE_EXHAUSTED, "LOOKUP_CROWDED", "too many subjects share this phone")     \
 	X(NO_ROOM, RESOURCE_EXHAUSTED, "ANSWER_FULL",                                              \

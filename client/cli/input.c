@@ -66,8 +66,8 @@ enum pdv_code
 input_json(const char *path, json_t **out, struct failure *f)
 {
 	enum pdv_code rc;
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 
 	if ((rc = input_read(path, INPUT_MAX, &text, &len, f)) != PDV_OK)
 		return rc;
@@ -80,8 +80,8 @@ enum pdv_code
 input_value(const char *value, char **out, struct failure *f)
 {
 	enum pdv_code rc;
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 
 	if (strcmp(value, "-") != 0) {
 		*out = keep_copy(value, strlen(value));

@@ -283,16 +283,16 @@ found(struct import_lane *lane, bool there)
 static void
 find_answered(struct import_lane *lane, const struct pdv_result *r)
 {
-	const struct pdv_subject_id *ids;
+	const struct pdv_subject_id *ids = NULL;
 	struct failure f;
 	size_t n = 0;
 	enum pdv_code rc = session_failed(r, &f);
 
-	if (rc == PDV_NOT_FOUND) {
-		found(lane, false);
-	} else if (rc != PDV_OK) {
+	if (rc == PDV_OK)
+		ids = pdv_result_subjects(r, &n);
+	if (rc != PDV_OK && rc != PDV_NOT_FOUND) {
 		lane_failed(lane, &f);
-	} else if ((ids = pdv_result_subjects(r, &n)) == NULL || n == 0) {
+	} else if (ids == NULL || n == 0) {
 		found(lane, false);
 	} else {
 		lane->subject = ids[0];

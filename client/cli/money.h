@@ -7,7 +7,6 @@
 
 #include <stdint.h>
 
-enum { MONEY_TEXT_LEN = 64 };
 
 /* How amounts are written; a grouping of 0 means that there is none. */
 struct money_style {

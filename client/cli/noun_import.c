@@ -13,6 +13,7 @@
 
 #include "import_internal.h"
 #include "json_out.h"
+#include "must.h"
 #include "nouns.h"
 #include "resume.h"
 #include "rows.h"
@@ -241,6 +242,7 @@ format_of(const struct args *a, const struct map *m, enum rows_format *out, stru
 {
 	const char *given = a->values[FLAG_FORMAT];
 
+	must(m != NULL);
 	if (given != NULL && strcmp(given, "csv") != 0 && strcmp(given, "jsonl") != 0)
 		return failure_usage(f, "--format is csv or jsonl");
 	if (given != NULL)
@@ -318,6 +320,7 @@ open_all(const struct args *a, struct reading *rd, struct failure *f)
 	    format_of(a, rd->im.map, &options.format, f) != PDV_OK ||
 	    open_resume(a, rd, f) != PDV_OK)
 		return f->code;
+	must(rd->im.map != NULL);
 	options.columns = (const char *const *)rd->im.map->columns;
 	options.columns_n = rd->im.map->columns_n;
 	options.delimiter = rd->im.map->delimiter;

@@ -28,7 +28,7 @@ void progress_start(struct progress *p, int fd, FILE *to, uint64_t size);
 void progress_show(struct progress *p, uint64_t bytes, uint64_t rows, uint64_t refused);
 
 /*
- * progress_line(out, len, size, bytes, rows, refused, ms):
+ * progress_line(out, len, at):
  * The bar's text, as it is shown; for the tests too.
  */
 struct progress_figures {

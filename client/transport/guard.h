@@ -12,12 +12,13 @@ enum guard {
 	GUARD_MESSAGE_MAX,	/* a bound on received messages (sp.c) */
 	GUARD_NO_RESEND,	/* requests are not sent again by nng (sp.c) */
 	GUARD_SIGNALS,		/* nng's threads take no signals (engine.c) */
-	GUARD_SHUT,		/* the peer's end is ECONNSHUT, never ECLOSED (engine.c) */
-	GUARD_EMPTY_FINI,	/* a connection that never began can end (engine.c) */
+	GUARD_SHUT,		/* the peer's end is ECONNSHUT, never ECLOSED (engine_conn.c) */
+	GUARD_EMPTY_FINI,	/* a connection that never began can end (engine_conn.c) */
 	GUARD_SWAP,		/* a reload reaches live listeners (tls_context.c) */
-	GUARD_FRAMING,		/* one record per message (engine.c) */
-	GUARD_OWN_RULES,	/* our own certificate is checked first (tls_context.c) */
+	GUARD_FRAMING,		/* one record per message (engine_conn.c) */
+	GUARD_OWN_RULES,	/* our own certificate is checked first (tls_files.c) */
 	GUARD_ORPHANS,		/* steps dropped by nng end with an error (orphan.c) */
+	GUARD_SEND_FIRST,	/* an answer is asked for when the request is out (flight.c of the client) */
 	GUARD_LEFTOVERS,	/* what nng frees is wiped (leftover.c) */
 	GUARD_COUNT
 };

@@ -96,7 +96,8 @@ PDV_API enum pdv_code pdv_client_new(const struct pdv_client_options *options,
  * pdv_client_reload(c, why):
  * Read the certificate files again. New connections use them; those that exist stay.
  * On any failure the old ones stay in use, ${why} (PDV_WHY_LEN bytes, or NULL) says
- * why, and the code is PDV_INVALID_ARGUMENT. Any thread, not in a callback.
+ * why, and the code is PDV_INVALID_ARGUMENT, or PDV_RESOURCE_EXHAUSTED (memory), or
+ * PDV_FAILED_PRECONDITION (in a child process). Any thread, not in a callback.
  */
 PDV_API enum pdv_code pdv_client_reload(struct pdv_client *c, char *why) PDV_MUST_USE;
 

@@ -2,7 +2,7 @@
  * The present epoch, the roots that readers may use, and the readers' pins.
  *
  * Invariants (epoch_check):
- *  1. settled <= current; they differ only while K6 runs, or for good when K5 failed.
+ *  1. settled <= current; they differ while K6 runs, and from a K5 that failed until it succeeds.
  *  2. A pin is 0 (none) or between current - 1 and current, so a snapshot taken under pin p
  *     is of epoch p or p + 1. (Inside epoch_pin() it may be older for a moment.)
  *  3. The root of epoch e rests at place e mod 2 until no pin is at or below e.
@@ -50,14 +50,14 @@ bool epoch_advance(struct epochs *e, uint64_t limit_ns) MUST_USE;
 
 /*
  * K6, after what was cached is evicted: the old root is wiped from memory. If K5 has succeeded
- * (${erased}), settled becomes current; if not, it stays behind for good.
+ * (${erased}), settled becomes current; if not, it stays behind until epoch_settled_late().
  */
 void epoch_settle(struct epochs *e, bool erased);
 
-/* No thread is inside epoch_pin(). */
 /* K5 has succeeded after all: settled = current. The writer's thread. */
 void epoch_settled_late(struct epochs *e);
 
+/* While no thread is inside epoch_pin(). */
 void epoch_check(struct epochs *e);
 
 #ifdef PDV_TEST_HOOKS

@@ -59,7 +59,7 @@ struct seal_context {
 /* What a key is for; only the registry of forensic builds tells them apart. */
 enum seal_purpose {
 	SEAL_FOR_ROOT = 1, SEAL_FOR_PAGE, SEAL_FOR_BUCKET, SEAL_FOR_SUBJECT, SEAL_FOR_CATEGORY,
-	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK, SEAL_FOR_SLOT,
+	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK,
 };
 
 /* Initialises libsodium and tests the random source. STATUS_REFUSED: it repeats itself. */

@@ -13,7 +13,7 @@ enum rpc_guard {
 	RPC_GUARD_DRAIN,	/* an answer to what is in flight before closing (server.c) */
 	RPC_GUARD_REJECT,	/* limits of connections (server.c) */
 	RPC_GUARD_IDLE,		/* idle connections are closed (sweep.c) */
-	RPC_GUARD_LOBBY,	/* so are those that never shake hands (lobby.c) */
+	RPC_GUARD_LOBBY,	/* so are those that never shake hands (sweep.c) */
 	RPC_GUARD_WIPE,		/* requests are wiped before they are freed (context.c) */
 	RPC_GUARD_COUNT
 };

@@ -70,7 +70,7 @@ lobby_new(const uint16_t *ports, size_t count, struct lobby **out)
 static bool
 is_our_port(const struct lobby *l, int fd)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(a);
 	struct lobby_remote own;
 	size_t i;
@@ -89,7 +89,7 @@ is_our_port(const struct lobby *l, int fd)
 static bool
 visitor(const struct lobby *l, int fd, struct lobby_remote *who)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(a);
 
 	if (!is_our_port(l, fd) || getpeername(fd, (struct sockaddr *)&a, &len) != 0)

@@ -279,7 +279,7 @@ overlay_dirty(struct overlay *o, unsigned level)
 static enum status
 key_of(struct overlay *o, enum seal_kind kind, struct node n, const struct key **out)
 {
-	struct overlay_item *up;
+	struct overlay_item *up = NULL;
 	const struct key *k;
 	enum status rc;
 
@@ -288,6 +288,7 @@ key_of(struct overlay *o, enum seal_kind kind, struct node n, const struct key *
 	} else {
 		if ((rc = overlay_page(o, node_parent(n), &up)) != STATUS_OK)
 			return rc;
+		must(up != NULL);
 		k = &((const struct page *)(const void *)up->now)->key[node_place(n)];
 	}
 	if (seal_key_is_zero(k))

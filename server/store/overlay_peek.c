@@ -44,29 +44,44 @@ overlay_peek_keyring(struct overlay *o, uint64_t slot, const struct keyring **ou
 	return STATUS_OK;
 }
 
+/*
+ * The item that says where a tag's bucket is, or what became of it; NULL: the snapshot says it, or, if *fresh,
+ * it is nowhere, since the batch made the page above: what it was a bucket of lies elsewhere now, or is gone.
+ */
+static const struct overlay_item *
+met(struct overlay *o, const uint8_t *tag, bool *fresh)
+{
+	*fresh = false;
+	for (unsigned level = NODE_B_TOP + 1; level-- > 0; ) {
+		struct node n = node_of_tag(tag, level);
+		const struct overlay_item *it = overlay_find(o, SEAL_PAGE, n);
+
+		if (it == NULL) {
+			it = overlay_any(o, SEAL_BUCKET, n);
+			return it != NULL ? it : overlay_any(o, SEAL_PAGE, n);
+		}
+		*fresh = it->fresh;
+	}
+	return NULL;
+}
+
 enum status
 overlay_peek_bucket(struct overlay *o, const uint8_t tag[static SEAL_TAG16_LEN],
     const struct bucket **out)
 {
 	struct path_source src = source(o);
-	const struct overlay_item *it = NULL;
+	bool fresh;
+	const struct overlay_item *it = met(o, tag, &fresh);
 	const void *found = o->peek->bucket;
-	enum status rc = STATUS_OK;
+	enum status rc;
 
-	for (unsigned level = NODE_B_TOP + 1; level-- > 0; ) {
-		struct node n = node_of_tag(tag, level);
-
-		if (overlay_find(o, SEAL_PAGE, n) != NULL)
-			continue;
-		if ((it = overlay_any(o, SEAL_BUCKET, n)) == NULL)
-			it = overlay_any(o, SEAL_PAGE, n);
-		break;
-	}
 	if (it != NULL && (rc = state_of(it)) != STATUS_OK)
 		return rc;
 	if (it != NULL) {
 		found = it->now;
 	} else {
+		if (fresh)
+			return STATUS_ABSENT;
 		if ((rc = path_fetch_tag(&src, tag, &o->path)) == STATUS_OK)
 			rc = path_open(&o->path, o->vault->id, o->vault->cache, o->peek->bucket);
 		if (rc != STATUS_OK)

@@ -18,7 +18,7 @@ page_of(struct overlay_item *it)
 static struct bucket *
 bucket_of(struct overlay_item *it)
 {
-	must(it->kind == SEAL_BUCKET);
+	must(it != NULL && it->kind == SEAL_BUCKET);
 	return (struct bucket *)(void *)it->now;
 }
 
@@ -265,7 +265,7 @@ overlay_add_entry(struct overlay *o, const struct bucket_entry *e)
 enum status
 overlay_remove_entry(struct overlay *o, const uint8_t tag[static SEAL_TAG16_LEN])
 {
-	struct overlay_item *it;
+	struct overlay_item *it = NULL;
 	struct bucket *b;
 	enum status rc;
 	int at;

@@ -39,7 +39,7 @@ enum status reader_subject(struct reader *r, const uint8_t id[static SUBJECT_ID_
     struct reader_subject *out) MUST_USE;
 
 /*
- * reader_record(r, id, category, a, out, plain): reader_subject() and the record of one category in one
+ * reader_record(r, id, category, a, plain): reader_subject() and the record of one category in one
  * snapshot; ${plain} is in arena ${a}. STATUS_NO_RECORD: none was written; STATUS_CATEGORY_ERASED.
  * STATUS_CORRUPT, too, for an identity that is not there: every subject was made with one.
  */

@@ -152,13 +152,11 @@ run(struct vault *v, struct store_snapshot *s, struct recover_facts *f, struct r
 	if ((rc = anchor_survey(v->anchor, f->slot)) != STATUS_OK)
 		return rc;
 	f->epoch = l.epoch;
-	f->commitment = l.commitment;
 	rc = open_root(v, &l, root);
 	if (rc == STATUS_IO)
 		return rc;
 	f->opens = rc == STATUS_OK;
 	row = recover_decide(f);
-	f->commitment = NULL;
 	log_event(row == RECOVER_SERVE || row == RECOVER_READ_ONLY ? LOG_RECOVERY :
 	    LOG_RECOVERY_REFUSED, LOG_S(WHAT, texts[row].name), LOG_S(WHY, texts[row].why),
 	    LOG_N(EPOCH, l.epoch));

@@ -20,10 +20,9 @@ enum recover_row {
 	RECOVER_READ_ONLY,		/* as the first, on read-only media */
 };
 
-/* What recovery decides from: epoch t and commitment of the store, and the two slots. */
+/* What recovery decides from: epoch t of the store, and the two slots. */
 struct recover_facts {
 	uint64_t epoch;
-	const uint8_t *commitment;
 	struct anchor_slot slot[2];
 	bool opens;			/* the slot of epoch t unwraps, and its key opens the root page */
 	bool read_only;

@@ -9,7 +9,7 @@
 #include "server/log.h"
 #include "server/store/store_lmdb_internal.h"
 
-#define GROWTH (16u << 20)		/* the file grows ahead of need by this much */
+#define GROWTH (4u << 20)		/* the file grows ahead of need by this much */
 #define PAGES_PER_ROW 4u		/* copied on write: a leaf and its parents */
 #define PAGES_FIXED 64u			/* free list, meta, roots */
 

@@ -35,8 +35,8 @@ enum status vault_init(const struct vault_options *o) MUST_USE;
 /*
  * Opens, recovers (the table in docs/DESIGN.md) and is ready to serve on STATUS_OK.
  * STATUS_ANCHOR: the slot that is not live cannot be overwritten. STATUS_CONFIG, STATUS_REFUSED,
- * STATUS_CORRUPT, STATUS_IO: nothing was changed but the start counter of
- * the store; the log says which row of the table it was.
+ * STATUS_CORRUPT, STATUS_IO, STATUS_READ_ONLY (the anchor's medium is, the store's is not): nothing was
+ * changed but the start counter of the store; the log says which row of the table it was.
  */
 enum status vault_open(const struct vault_options *o, struct vault **out) MUST_USE;
 

@@ -99,7 +99,7 @@ enum status writeset_put_record(struct writeset *ws, const struct keyring *k, un
     struct bytes plain) MUST_USE;
 
 /*
- * Transactions: the number of the row that has this id (STATUS_ABSENT), its plaintext, and a new one.
+ * Transactions: the plaintext of the one that has this id (STATUS_ABSENT), and a new one.
  */
 enum status writeset_transaction(struct writeset *ws, const struct keyring *k, struct bytes id,
     struct arena *a, struct bytes *plain) MUST_USE;

@@ -27,6 +27,7 @@
 #include "client/transport/engine_internal.h"
 #include "client/transport/guard.h"
 #include "echo.h"
+#include "pdvault/pdvault.h"
 #include "raw_tls.h"
 
 #define CHILD_SECONDS 50
@@ -235,6 +236,45 @@ one_record(void)
 	    atomic_load(&engine_conn_records) - before == 2;
 }
 
+static atomic_uint closed_calls;
+
+static void
+count_closed(struct pdv_result *r, void *arg)
+{
+	(void)arg;
+	if (pdv_result_code(r) == PDV_CANCELLED)
+		atomic_fetch_add(&closed_calls, 1);
+	pdv_result_free(r);
+}
+
+/* Calls that never got out, since nobody listens, are ended: each is answered once, and memory is whole. */
+static bool
+send_first(void)
+{
+	struct pdv_client_options o = { .deadline_ms = 60000, .in_flight = 8 };
+	struct pdv_client *c = NULL;
+	const char *url = "tls+tcp://127.0.0.1:1";
+	char ca[300], cert[300], key[300];
+
+	pki = pki_new();
+	(void)snprintf(ca, sizeof(ca), "%s", pki_path(pki, "ca.pem"));
+	(void)snprintf(cert, sizeof(cert), "%s", pki_path(pki, "client.pem"));
+	(void)snprintf(key, sizeof(key), "%s", pki_path(pki, "client.key"));
+	o.servers = &url;
+	o.server_count = 1;
+	o.ca = ca;
+	o.cert = cert;
+	o.key = key;
+	if (pdv_client_new(&o, &c, NULL) != PDV_OK)
+		return false;
+	for (int i = 0; i < 8; i++)
+		if (pdv_check_async(c, NULL, count_closed, NULL) != PDV_OK)
+			return false;
+	pause_ms(200);
+	pdv_client_free(c);
+	return atomic_load(&closed_calls) == 8;
+}
+
 /* A marker in what is sent, and whether nng ever freed it as it was. */
 static const char leftover_mark[] = "Jolanda.Leftover@example.org";
 static atomic_uint leftover_seen, leftover_freed;
@@ -277,6 +317,7 @@ static const struct {
 	{ "refused-connect", GUARD_EMPTY_FINI, refused_connect },
 	{ "live-swap", GUARD_SWAP, live_swap },
 	{ "one-record", GUARD_FRAMING, one_record },
+	{ "send-first", GUARD_SEND_FIRST, send_first },
 	{ "leftovers", GUARD_LEFTOVERS, leftovers },
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))

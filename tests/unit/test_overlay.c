@@ -279,7 +279,7 @@ look_ups_against_a_model(void **state)
 
 		for (unsigned n = 0; n < changes; n++)
 			flip(randombytes_uniform(TAGS));
-		if (round % 20 == 0)
+		if (round % 4 == 0)
 			check_model();
 		next_batch();
 	}
