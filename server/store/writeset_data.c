@@ -15,14 +15,20 @@
 static enum status
 find(struct writeset *ws, const struct lookup *l, unsigned n, struct bucket_entry *out)
 {
-	const struct bucket *b;
+	struct overlay_item *it = NULL;
+	const struct bucket *b = NULL;
 	enum status rc;
 	int at;
 
 	memset(out, 0, sizeof(*out));
 	lookup_tag(&overlay_root(ws->overlay)->index, l, n, out->tag);
 	out->kind = (uint8_t)l->kind;
-	if ((rc = overlay_peek_bucket(ws->overlay, out->tag, &b)) != STATUS_OK)
+	/* Of a value that many may share most is only looked at; another one is about to be changed. */
+	if (lookup_is_shared(l->kind))
+		rc = overlay_peek_bucket(ws->overlay, out->tag, &b);
+	else if ((rc = overlay_bucket(ws->overlay, out->tag, &it)) == STATUS_OK)
+		b = (const struct bucket *)(const void *)it->now;
+	if (rc != STATUS_OK)
 		return rc;
 	if ((at = lookup_in_bucket(b, out->tag)) < 0)
 		return STATUS_ABSENT;

@@ -325,7 +325,7 @@ bucket_damaged(void **state)
 	assert_true(raw_store_count(&r, "buckets") > 20);
 	for (unsigned n = 0; n < 3; n++) {
 		raw_store_nth(&r, "buckets", n * 3, &row);
-		row.value[200] ^= 1;
+		row.value[100] ^= 1;
 		raw_store_write(&r, "buckets", &row);
 		raw_store_nth(&r, "buckets", n * 3 + 1, &row);
 		raw_store_delete(&r, "buckets", bytes_of(row.key, row.key_len));
