@@ -25,6 +25,8 @@
 	X(SECRET_BYTES, GAUGE, "secret_memory_bytes", "Bytes of locked memory in use.")          \
 	X(CERTIFICATE_EXPIRY, GAUGE, "certificate_expiry_timestamp_seconds",                     \
 	    "When the server's certificate ends.")                                               \
+	X(ANCHOR_VERIFIED, GAUGE, "anchor_verified_timestamp_seconds",                           \
+	    "When the live slot of the anchor was last read again and gave the root key.")       \
 	X(SWITCHES, COUNTER, "key_switches_total", "Switches from one epoch to the next.")       \
 	X(COMMITS, COUNTER, "commits_total", "Durable commits of the store.")                    \
 	X(MUTATIONS, COUNTER, "mutations_total", "Mutations committed.")                         \

@@ -86,7 +86,7 @@ overlay_end(struct overlay *o)
 	memset(o->dirty, 0, sizeof(o->dirty));
 	sodium_memzero(o->secret, o->secret_used);
 	o->secret_used = 0;
-	o->spoiled = false;
+	o->spoiled = o->forced = false;
 	sodium_memzero(o->peek, sizeof(*o->peek));
 	root_wipe(o->root);
 }
@@ -101,6 +101,18 @@ struct root *
 overlay_root(struct overlay *o)
 {
 	return o->root;
+}
+
+void
+overlay_force(struct overlay *o)
+{
+	o->forced = true;
+}
+
+bool
+overlay_is_forced(const struct overlay *o)
+{
+	return o->forced;
 }
 
 void

@@ -126,6 +126,10 @@ struct overlay_item *overlay_find(struct overlay *o, enum seal_kind kind, struct
 /* The batch seals or deletes something at that node, of whatever kind. */
 bool overlay_touches(struct overlay *o, struct node n);
 
+/* The batch is to have a fresh root key though nothing else in it may change one. */
+void overlay_force(struct overlay *o);
+bool overlay_is_forced(const struct overlay *o);
+
 void overlay_check(struct overlay *o);
 
 #endif /* SERVER_STORE_OVERLAY_H */

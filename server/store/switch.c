@@ -19,7 +19,7 @@ switch_needed(struct overlay *o)
 	for (unsigned level = 0; level < OVERLAY_LEVELS; level++)
 		if (overlay_dirty(o, level) != NULL)
 			return true;
-	return false;
+	return overlay_is_forced(o);
 }
 
 static struct key *

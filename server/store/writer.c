@@ -22,6 +22,7 @@
 #define LITTER_IDLE 4096u	/* rows without a key that are deleted at once while nobody waits, */
 #define LITTER_BUSY 256u	/* and beside a batch */
 #define FLUSH_NS 200000000	/* for the last answers to leave the process */
+#define VERIFY_EVERY_NS UINT64_C(3600000000000)	/* the live slot of the anchor is read again each hour */
 #define MEND_EVERY_NS 1000000000u	/* how often it is tried to get out of a trouble */
 #define ROOM_ROWS 64u
 #define ROOM_BYTES 65536u
@@ -42,8 +43,20 @@ struct writer {
 	struct idempotency_sweep sweep;
 	bool littered;			/* as far as the last sweep saw */
 	unsigned batch_max;		/* smaller when the last did not fit together */
-	uint64_t mended_ns;
+	uint64_t mended_ns, verified_ns;
 };
+
+#ifdef PDV_TEST_HOOKS
+static _Atomic uint64_t verify_every_ns = VERIFY_EVERY_NS;
+
+void
+writer_test_verify_every(uint64_t ns)
+{
+	verify_every_ns = ns;
+}
+#else
+static const uint64_t verify_every_ns = VERIFY_EVERY_NS;
+#endif
 
 static void
 empty(struct writer *w)
@@ -248,6 +261,40 @@ again(struct writer *w, const struct take *t, enum status rc)
 	return true;
 }
 
+/* A switch that changes nothing but the root: the live slot is written anew, in the other place. */
+static void
+replace_slot(struct writer *w)
+{
+	bool fatal = false;
+
+	if (overlay_begin(w->overlay) != STATUS_OK)
+		return;
+	overlay_force(w->overlay);
+	(void)!batch_commit(w->vault, w->overlay, true, &fatal);
+	overlay_end(w->overlay);
+	if (fatal)
+		stop_indeterminate(w);
+}
+
+/* Read past the cache; if it does not give the root any more, memory still has it. */
+static void
+verify(struct writer *w)
+{
+	uint64_t now = clock_monotonic_ns(), epoch = epoch_current(w->vault->epochs);
+
+	if (now - w->verified_ns < verify_every_ns ||
+	    (atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0)
+		return;
+	w->verified_ns = now;
+	if (anchor_verify(w->vault->anchor, epoch, &epoch_root(w->vault->epochs, epoch)->self) == STATUS_OK) {
+		metrics_set(METRIC_ANCHOR_VERIFIED, (uint64_t)clock_wall_ms() / 1000);
+		return;
+	}
+	log_event(LOG_ANCHOR_ERROR, LOG_N(EPOCH, epoch),
+	    LOG_S(WHAT, "the live slot does not give the root key any more: it is replaced"));
+	replace_slot(w);
+}
+
 /* One batch: the jobs that it did not take are returned. */
 static struct write_job *
 run_batch(struct writer *w, struct write_job *jobs)
@@ -257,6 +304,7 @@ run_batch(struct writer *w, struct write_job *jobs)
 	enum status rc;
 
 	mend(w);
+	verify(w);
 	if ((rc = overlay_begin(w->overlay)) != STATUS_OK) {
 		for (struct write_job *j = jobs; j != NULL; j = j->next)
 			j->rc = rc;
@@ -285,6 +333,7 @@ idle(struct writer *w)
 	bool fatal = false;
 
 	mend(w);
+	verify(w);
 	if ((atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0 ||
 	    overlay_begin(w->overlay) != STATUS_OK)
 		return;
@@ -336,6 +385,7 @@ writer_start(struct vault *v, struct writer **out)
 		return STATUS_NO_MEMORY;
 	w->vault = v;
 	w->batch_max = WRITER_BATCH_MAX;
+	w->verified_ns = clock_monotonic_ns();	/* recovery has just read it */
 	empty(w);
 	must(pthread_mutex_init(&w->lock, NULL) == 0);
 	must(pthread_condattr_init(&attr) == 0);

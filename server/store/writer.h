@@ -59,4 +59,9 @@ enum status writer_submit(struct writer *w, struct write_job *job) MUST_USE;
 #define WRITER_EXIT_INDETERMINATE 70
 void writer_stop(struct writer *w);
 
+#ifdef PDV_TEST_HOOKS
+/* How often the live slot of the anchor is read again. */
+void writer_test_verify_every(uint64_t ns);
+#endif
+
 #endif /* SERVER_STORE_WRITER_H */
