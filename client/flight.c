@@ -9,6 +9,7 @@
 #include "client/transport/guard.h"
 #include "client/transport/must.h"
 
+#define LAST_TRY 100 /* ms that one more try must have when the last was answered */
 #define CONNECT_TURN 250 /* ms for one server to take a request when there are others */
 
 static void flight_done(void *arg);
@@ -162,6 +163,11 @@ again(struct flight *f)
 	}
 	if (pause >= (uint32_t)left)
 		pause = hint + ((uint32_t)left - hint) / 2;
+	/* What is known is worth more than one more try that may not be answered in time. */
+	if (!c->lost && (uint32_t)left - pause < LAST_TRY) {
+		land(f);
+		return;
+	}
 	client_retrying(f->client);
 	sleep_for(f, FLIGHT_PAUSE, (nng_duration)(pause > 0 ? pause : 1));
 }
@@ -200,7 +206,10 @@ not_sent(struct flight *f, int rv)
 		land(f); /* what the last try said is all that is known */
 	} else {
 		fail(f, PDV_UNAVAILABLE, PDV_REASON_NOT_CONNECTED,
-		    "no connection to a server could be made in time");
+		    servers_refused(client_servers(f->client))
+			? "no connection to a server could be made in time: a certificate was refused, "
+			  "the server's here or ours there"
+			: "no connection to a server could be made in time");
 	}
 }
 

@@ -38,11 +38,15 @@ add_custom_command(
 	VERBATIM)
 add_custom_target(pdvault_archive ALL DEPENDS ${LIBPDVAULT_ARCHIVE})
 
-# Paths in the .pc file, whether the directories are relative to the prefix or not.
-cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}
-	OUTPUT_VARIABLE PC_LIBDIR)
-cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}
-	OUTPUT_VARIABLE PC_INCLUDEDIR)
+# Paths in the .pc file: from where it lies, or absolute where the directories are.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+	BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE PC_PREFIX)
+foreach(part LIBDIR INCLUDEDIR)
+	set(PC_${part} "\${prefix}/${CMAKE_INSTALL_${part}}")
+	if(IS_ABSOLUTE "${CMAKE_INSTALL_${part}}")
+		set(PC_${part} "${CMAKE_INSTALL_${part}}")
+	endif()
+endforeach()
 configure_file(libpdvault.pc.in libpdvault.pc @ONLY)
 
 include(CMakePackageConfigHelpers)

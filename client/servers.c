@@ -256,3 +256,9 @@ servers_close(struct servers *s)
 	tls_context_free(s->tls);
 	must(pthread_mutex_destroy(&s->lock) == 0);
 }
+
+bool
+servers_refused(const struct servers *s)
+{
+	return tls_context_refused(s->tls);
+}

@@ -77,4 +77,7 @@ uint64_t servers_connections(struct servers *s, uint64_t *failovers);
 /* servers_close(s): close everything; no context may be in use any more. */
 void servers_close(struct servers *s);
 
+/* servers_refused(s): was it a certificate that the last connection failed over? Any thread. */
+bool servers_refused(const struct servers *s);
+
 #endif /* CLIENT_SERVERS_H */

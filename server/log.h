@@ -41,7 +41,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(LISTEN, "listen", INFO)                             \
 	X(CONNECTION_REFUSED, "connection_refused", WARN)     \
 	X(CONNECTION_CLOSED, "connection_closed", INFO)       \
-	X(REQUEST_DENIED, "request_denied", WARN)
+	X(REQUEST_DENIED, "request_denied", WARN)             \
+	X(HANDSHAKES_FAILED, "handshakes_failed", WARN)
 
 /* name in code, name in the log */
 #define LOG_KEYS(X)             \

@@ -42,13 +42,19 @@ static void
 gauges(struct serve *s)
 {
 	struct vault_status st;
+	uint64_t failed;
 
 	metrics_set(METRIC_READ_ONLY, vault_read_only(s->vault) != NULL);
 	metrics_set(METRIC_CONNECTIONS, rpc_connections(s->rpc));
 	metrics_set(METRIC_IN_FLIGHT, rpc_in_flight(s->rpc));
 	metrics_set(METRIC_SECRET_BYTES, secret_used());
 	metrics_set(METRIC_CERTIFICATE_EXPIRY, (uint64_t)tls_context_expiry(s->tls));
-	metrics_set(METRIC_HANDSHAKES_FAILED, engine_handshakes_failed());
+	failed = engine_handshakes_failed();
+	if (failed > metrics_get(METRIC_HANDSHAKES_FAILED))
+		log_event(LOG_HANDSHAKES_FAILED, LOG_N(COUNT, failed - metrics_get(METRIC_HANDSHAKES_FAILED)),
+		    LOG_S(WHY, tls_context_refused(s->tls) ? "a certificate was refused, here or there"
+			: "no TLS 1.3, or cut off"));
+	metrics_set(METRIC_HANDSHAKES_FAILED, failed);
 	if (vault_status(s->vault, &st) != STATUS_OK)
 		return;		/* an unreadable store is logged where it is read */
 	metrics_set(METRIC_EPOCH, st.epoch);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds with sanitizers, runs every test: the rules of the house, unit tests,
 # fuzzers for some seconds, system tests, and from the same ctest run the trees of the other presets
-# (release: what is deployed; tsan: the unit tests again; forensic). --nightly adds the long ones.
-# Ends with ctest's summary.
+# (release: what is deployed; tsan: the unit tests again; forensic). --nightly adds the long ones. --model
+# runs the model of the switch alone. Ends with ctest's summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +10,10 @@ nightly=no
 case "${1:-}" in
 '') ;;
 --nightly) nightly=yes ;;
-*) echo "usage: $0 [--nightly]" >&2; exit 2 ;;
+--model)
+	deploy/packages.sh test
+	exec tests/model/run.sh ;;
+*) echo "usage: $0 [--nightly|--model]" >&2; exit 2 ;;
 esac
 
 say() { printf '\n== %s\n' "$*"; }

@@ -89,7 +89,10 @@ conn_result(struct nng_tls_engine_conn *c, int ret)
 		return shut();
 	case SSL_ERROR_SSL:
 		c->broken = true;
-		return about_certificate() ? NNG_EPEERAUTH : NNG_ECRYPTO;
+		if (!about_certificate())
+			return NNG_ECRYPTO;
+		tls_context_note(c->context, true);
+		return NNG_EPEERAUTH;
 	default:
 		break;
 	}
@@ -194,8 +197,11 @@ conn_handshake(struct nng_tls_engine_conn *c)
 		return c->refused;
 	ERR_clear_error();
 	c->wire.wrote = false;
-	if ((ret = SSL_do_handshake(c->ssl)) == 1)
+	if ((ret = SSL_do_handshake(c->ssl)) == 1) {
+		if (!c->silent)		/* a client is not in yet: see hear_first() */
+			tls_context_note(c->context, false);
 		return 0;
+	}
 	if ((rv = conn_result(c, ret)) == NNG_EAGAIN)
 		return rv;
 	(void)atomic_fetch_add(&failed, 1);
@@ -242,6 +248,7 @@ hear_first(struct nng_tls_engine_conn *c)
 	if ((ret = SSL_peek_ex(c->ssl, &byte, sizeof(byte), &n)) != 1)
 		return conn_result(c, ret);
 	c->silent = false;
+	tls_context_note(c->context, false);
 	return 0;
 }
 

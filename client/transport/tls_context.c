@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct tls_context {
 	int64_t expiry;
 	enum tls_role role;
 	char *ca, *crl, *cert, *key, *spiffe;
+	atomic_bool refused;
 };
 
 /* What tls_context_offered answers on this thread. */
@@ -160,6 +162,18 @@ tls_context_reload(struct tls_context *c, char why[static TLS_WHY_LEN])
 	must(pthread_mutex_unlock(&c->lock) == 0);
 	SSL_CTX_free(old);	/* Connections that began with it hold it themselves. */
 	return PDV_OK;
+}
+
+void
+tls_context_note(struct tls_context *c, bool refused)
+{
+	atomic_store(&c->refused, refused);
+}
+
+bool
+tls_context_refused(struct tls_context *c)
+{
+	return atomic_load(&c->refused);
 }
 
 int64_t

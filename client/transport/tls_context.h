@@ -84,6 +84,13 @@ enum pdv_code tls_context_reload(struct tls_context *c, char why[static TLS_WHY_
     __attribute__((warn_unused_result));
 
 /*
+ * tls_context_refused(c):
+ * Did the last connection of ${c} that failed or was made fail over a certificate: one of the two ends did not
+ * accept the other's? Any thread.
+ */
+bool tls_context_refused(struct tls_context *c);
+
+/*
  * tls_context_expiry(c):
  * When our own certificate ends: seconds since 1970, UTC. Any thread.
  */

@@ -80,4 +80,7 @@ SSL_CTX *tls_context_current(struct tls_context *c);
  */
 void tls_peer_offer(const struct tls_identity *id, SSL *ssl);
 
+/* For tls_context_refused(): what became of a connection. */
+void tls_context_note(struct tls_context *c, bool refused);
+
 #endif /* TRANSPORT_TLS_INTERNAL_H */

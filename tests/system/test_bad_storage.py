@@ -208,9 +208,10 @@ def damaged_rows(b, ids):
     """A bit of each kind of sealed row: who hangs on it is told so, everybody else is served."""
     for kind in SUBJECT_KINDS:
         with borrowed(b, 'store/data.mdb', 'anchor'):
-            key, value, places = rows(b, kind)[0]
-            for at in places:
-                put(b.path('store', 'data.mdb'), bytes([value[40] ^ 1]), at + 40)
+            # Of buckets several: one may hold no account id, and those are what is asked for.
+            for _, value, places in rows(b, kind)[:8 if kind == 'buckets' else 1]:
+                for at in places:
+                    put(b.path('store', 'data.mdb'), bytes([value[40] ^ 1]), at + 40)
             b.start()
             hurt = well = 0
             with wire.Peer(b) as p:
