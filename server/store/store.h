@@ -52,7 +52,7 @@ struct store_options {
 enum status store_open(const struct store_options *o, struct store **out) MUST_USE;
 void store_close(struct store *st);
 
-/* Removes the files of a store that was just created and has nothing in it, and its folder if it is empty. */
+/* Removes the files of a store that was just created and has nothing in it; its folder stays. */
 void store_remove(const char *path);
 
 /* The store at that path lies on a read-only file system. */

@@ -239,7 +239,6 @@ store_remove(const char *path)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (snprintf(name, sizeof(name), "%s/%s", path, names[i]) < (int)sizeof(name))
 			(void)unlink(name);
-	(void)rmdir(path);
 }
 
 enum status
