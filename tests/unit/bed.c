@@ -16,17 +16,6 @@
 
 static const uint8_t vault_id[RPC_VAULT_ID_LEN] = "a vault of test";
 
-/*
- * nng loses a request that it was about to send when the connection closes: it hands the
- * message to an aio that was closed a moment before, which drops it without freeing it.
- */
-const char *__lsan_default_suppressions(void);
-const char *
-__lsan_default_suppressions(void)
-{
-	return "leak:begin_question\n";
-}
-
 struct bed {
 	struct pki *pki;
 	struct tls_context *server, *client;

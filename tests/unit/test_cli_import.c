@@ -25,17 +25,6 @@
 
 enum { TEXT_LEN = 65536, PATH_LEN = 512 };
 
-/*
- * nng forgets a TLS connection that is given up while it is being made, as by an import that
- * ends at its header.
- */
-const char *__lsan_default_suppressions(void);
-const char *
-__lsan_default_suppressions(void)
-{
-	return "leak:tls_dialer_dial\n";
-}
-
 static struct {
 	struct pki *pki;
 	struct fake *fake;

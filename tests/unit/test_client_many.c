@@ -15,18 +15,6 @@
 
 /* --- many calls --- */
 
-/*
- * nng loses a request that it was about to send when the connection closes: it hands the
- * message to an aio that was closed a moment before, which drops it without freeing it. The fake vault's
- * answers go the same way.
- */
-const char *__lsan_default_suppressions(void);
-const char *
-__lsan_default_suppressions(void)
-{
-	return "leak:call_message\nleak:fake_vault.c\n";
-}
-
 #define THREADS 8
 #define CALLS 200
 
