@@ -1,0 +1,226 @@
+"""The steps of test_crash.py and nightly_crash.py."""
+import random
+import time
+
+import crash
+import lab
+import reader
+import tape
+import wire
+from lab import bed
+from bed import need, same, say, step
+
+REFUSED, STOPPED = 4, 86
+SWITCH = 'erase a person'
+
+
+def run(bin, thorough):
+    lab.check_build(bin)
+    chance = random.Random(crash.SEED)
+    with crash.Bench(bin) as b:
+        step(f'a history, recorded (SEED={crash.SEED})')
+        h = crash.History(b)
+        b.kill()
+        calls = b.calls()
+        b.unrecorded()
+        faithful(b, calls)
+        judge = crash.Judge(b, h)
+        timed('F15, F16: every call of the history', history, b, h, calls, judge, chance, thorough)
+        timed('F19: every call of recoveries', recoveries, b, h, calls, judge, chance, thorough)
+        timed('F15: the process ends at every call of an erasure', ends, b, h, calls, judge)
+        timed('F18: every call of an erasure fails once', failing, b, h, calls, judge)
+        timed('F26: store or anchor alone from before the erasure', rolled_back, b, h, calls, judge)
+        say(f'{judge.starts} starts')
+        b.quiet(crash.MARK, 'bishop')
+
+
+def timed(name, function, *args):
+    step(name)
+    began = time.monotonic()
+    function(*args)
+    say(f'{time.monotonic() - began:.1f} s')
+
+
+def faithful(b, calls):
+    """The control: all calls, replayed, are what lies on the disk."""
+    disk = tape.Disk()
+    for c in calls:
+        disk.apply(c)
+    for name, data in b.held().items():
+        need(tape.content(disk.written()[name]) == data, f'{name} is not what was recorded')
+    maps = {c.path for c in calls if c.kind == tape.MAP and c.flags & 2}
+    same(maps, {b.path('store/lock.mdb')}, 'files that are written through maps')
+    say(f'{len(calls)} calls on the tape; replayed they are the files, byte for byte')
+
+
+def history(b, h, calls, judge, chance, thorough):
+    wanted = set(crash.points(calls, h.beginning))
+    disks = 0
+    answers = {d.acknowledged: d.name for d in h.deeds}
+    for n, disk in crash.replay(calls):
+        if n in answers:
+            at_rest(b, disk, answers[n])
+        if n not in wanted:
+            continue
+        for name, image in crash.variants(disk, chance, thorough):
+            disks += 1
+            judge.judge(image, h.allowed(n), f'before call {n} ({name})')
+    say(f'{len(wanted)} points, {disks} disks, {judge.starts} of them different: each serves')
+
+
+def at_rest(b, disk, name):
+    """K7: when it is answered the old slot is gone from the disk, whatever was not flushed."""
+    anchor = tape.content(disk.flushed()[b.path(crash.ANCHOR)])
+    slots = [reader.Slot(anchor[at:at + reader.SLOT]) for at in (0, reader.SLOT)]
+    same(sum(s.valid for s in slots), 1, f'valid slots when {name} is answered')
+
+
+def deed_of(h, name):
+    return next(d for d in h.deeds if d.name == name)
+
+
+def steps_of(h, calls):
+    """The points of the switch: by what was written last."""
+    d = deed_of(h, SWITCH)
+    mine = [n for n in crash.points(calls, d.first) if n <= d.acknowledged]
+    commit = next(n for n in mine if calls[n].kind == tape.WRITE and calls[n].flushes)	# K4
+    return mine[0], commit, commit + 1, d.acknowledged
+
+
+def recoveries(b, h, calls, judge, chance, thorough):
+    """From disks in the middle of a switch: recovered, recorded, and each call of that cut off again."""
+    _, commit, decided, _ = steps_of(h, calls)
+    bases, points, before = {}, 0, judge.starts
+    for n, disk in crash.replay(calls):
+        if n == commit:
+            bases['K3 done'] = disk.written(), n
+        elif n == decided:
+            bases['K4 done'] = disk.written(), n
+        elif n == decided + 1:
+            bases['K5 torn'] = disk.torn(tape.SECTOR * 70), n
+    for name, (image, n) in bases.items():
+        b.put(image)
+        b.record()
+        shown = judge.look(h.allowed(n), f'recovery, {name}')
+        again = b.calls()
+        b.unrecorded()
+        for m, disk in crash.replay(again, tape.Disk.of(image)):
+            if m < len(again) and again[m].kind not in tape.CHANGES:
+                continue
+            points += 1
+            for variant, torn in crash.variants(disk, chance, thorough):
+                judge.judge(torn, range(shown, shown + 1), f'recovery, {name}, before call {m} ({variant})')
+    say(f'{len(bases)} recoveries, {points} points, {judge.starts - before} starts')
+
+
+class Rerun:
+    """An erasure from a fixed disk, through one connection, so that its calls have the same numbers each time."""
+
+    def __init__(self, b, h, calls):
+        self.b = b
+        self.deed = deed_of(h, SWITCH)
+        self.count = h.deeds.index(self.deed)
+        for n, disk in crash.replay(calls):
+            if n == self.deed.first:
+                self.image = disk.written()
+        self.subject = b.people['person 1']
+
+    def go(self, **more):
+        """The answer, or None when there was none; then the server has ended or is killed."""
+        b = self.b
+        b.put(self.image)
+        b.record(**more)
+        b.start()
+        try:
+            with wire.Peer(b) as p:
+                answer = p.call('Rights.EraseSubject', wire.field(1, self.subject), mutates=True)
+        except OSError:
+            answer = None
+        self.status = b.process.poll()
+        if answer is None:
+            self.status = b.process.wait(bed.PATIENCE)
+        self.calls = b.calls()
+        b.unrecorded()
+        b.kill()
+        return answer
+
+    def numbers(self):
+        """Of the calls of the erasure, without any fault."""
+        same(self.go().code, 'OK', 'the erasure')
+        greeting = next(i for i, c in enumerate(self.calls) if c.kind == tape.SEND)
+        return [c.number for c in self.calls[greeting:] if c.kind in tape.CHANGES]
+
+
+def same_but_for_time(b, h, judge, why, count):
+    """Before the erasure it is the history's state; after it the erasure's own id and time are others."""
+    b.serves(why)
+    judge.starts += 1
+    try:
+        seen = crash.observe(b)
+    finally:
+        b.kill()
+    for key in [k for k in seen if isinstance(k, bytes)]:
+        del seen[key]
+    for shown in (count, count + 1):
+        if not crash.differences(seen, h.state(shown)):
+            judge.files(shown, why)
+            return shown - count
+    raise bed.Failed(f'{why}: half an erasure: {crash.differences(seen, h.state(count))[:4]} and '
+                     f'{crash.differences(seen, h.state(count + 1))[:4]}')
+
+
+def ends(b, h, calls, judge):
+    r = Rerun(b, h, calls)
+    numbers = r.numbers()
+    shown = ''
+    for number in numbers:
+        same(r.go(PDV_TAPE_STOP=str(number)), None, f'an answer at call {number}')
+        same(r.status, STOPPED, f'exit status at call {number}')
+        disk = tape.Disk.of(r.image)
+        for c in r.calls:
+            disk.apply(c)
+        for name, data in b.held().items():
+            need(tape.content(disk.written()[name]) == data, f'{name} is not what was recorded')
+        shown += 'ne'[same_but_for_time(b, h, judge, f'ended at call {number}', r.count)]
+    need(shown.lstrip('n').strip('e') == '', f'not once and for all: {shown}')
+    say(f'{len(numbers)} ends; not erased, then erased: {shown}')
+
+
+def failing(b, h, calls, judge):
+    """EIO, and all is well again: an answer that says done must be true after a power cut."""
+    r = Rerun(b, h, calls)
+    told = []
+    for number in r.numbers():
+        answer = r.go(PDV_TAPE_FAIL=str(number))
+        failed = [c for c in r.calls if c.result == -5]
+        same(len(failed), 1, f'failed calls at {number}')
+        # What was not flushed goes with the power; a flush that failed flushed nothing.
+        disk = tape.Disk.of(r.image)
+        for c in r.calls:
+            disk.apply(c)
+        b.put(disk.flushed())
+        why = f'{tape.NAMES[failed[0].kind]} {number} failed'
+        gone = same_but_for_time(b, h, judge, why, r.count)
+        said = 'ended' if answer is None else f'{answer.code} {answer.reason}'.strip()
+        need(gone or said != 'OK', f'{why}: done, it said, and after a power cut it is not')
+        told.append(f'{failed[0]!r}: {said}, {"erased" if gone else "not erased"}')
+    for line in told:
+        say(line)
+
+
+def rolled_back(b, h, calls, judge):
+    first, commit, decided, last = steps_of(h, calls)
+    at = {n: disk.written() for n, disk in crash.replay(calls) if n in (first, commit, decided, last)}
+    store, anchor = b.names()
+    cases = (('store_lost_commits', 'the store', first, last), ('previous_only', 'the anchor', last, first))
+    for row, what, of_store, of_anchor in cases:
+        b.put({store: at[of_store][store], anchor: at[of_anchor][anchor]})
+        before = crash.content(anchor)
+        b.refuses(REFUSED, row)
+        same(crash.content(anchor), before, 'the anchor of a vault that was refused')
+        say(f'{what} alone from before the erasure: {row}')
+    # A disk that lost K5 alone, though it said that it was flushed: done again at the next start.
+    b.put({store: at[last][store], anchor: at[decided][anchor]})
+    done = h.deeds.index(deed_of(h, SWITCH)) + 1
+    same(judge.look(range(done, done + 1), 'K5 lost'), done, 'deeds')
+    say('the anchor from before K5: serves, and overwrites the old slot again')
