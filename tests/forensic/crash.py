@@ -33,7 +33,7 @@ class Bench(lab.Lab):
 
     def __init__(self, bin):
         super().__init__(bin)
-        self.people, self.erasures = {}, []
+        self.people, self.erasures, self.number = {}, [], bytes(2)
         self.tapes = 0
 
     def record(self, **more):
