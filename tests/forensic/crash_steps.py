@@ -1,9 +1,13 @@
 """The steps of test_crash.py and nightly_crash.py."""
+import collections
+import errno
+import os
 import random
 import time
 
 import crash
 import lab
+import marks
 import reader
 import tape
 import wire
@@ -11,6 +15,7 @@ from lab import bed
 from bed import need, same, say, step
 
 REFUSED, STOPPED = 4, 86
+INDETERMINATE = 'UNKNOWN OUTCOME_INDETERMINATE'
 SWITCH = 'erase a person'
 
 
@@ -26,9 +31,9 @@ def run(bin, thorough):
         faithful(b, calls)
         judge = crash.Judge(b, h)
         timed('F15, F16: every call of the history', history, b, h, calls, judge, chance, thorough)
-        timed('F19: every call of recoveries', recoveries, b, h, calls, judge, chance, thorough)
+        timed('F19: every call of recoveries, cut off or failing', recoveries, b, h, calls, judge, chance, thorough)
         timed('F15: the process ends at every call of an erasure', ends, b, h, calls, judge)
-        timed('F18: every call of an erasure fails once', failing, b, h, calls, judge)
+        timed('F17, F18: every call of an erasure fails', failing, b, h, calls, judge)
         timed('F26: store or anchor alone from before the erasure', rolled_back, b, h, calls, judge)
         say(f'{judge.starts} starts')
         b.quiet(crash.MARK, 'bishop')
@@ -110,7 +115,29 @@ def recoveries(b, h, calls, judge, chance, thorough):
             points += 1
             for variant, torn in crash.variants(disk, chance, thorough):
                 judge.judge(torn, range(shown, shown + 1), f'recovery, {name}, before call {m} ({variant})')
-    say(f'{len(bases)} recoveries, {points} points, {judge.starts - before} starts')
+        for number in [c.number for c in again if c.kind in tape.CHANGES]:
+            disk = spoiled_recovery(b, image, number)
+            for variant, left in (('flushed', disk.flushed()), ('written', disk.written())):
+                judge.judge(left, range(shown, shown + 1), f'recovery, {name}, call {number} failed ({variant})')
+    say(f'{len(bases)} recoveries, {points} points and the failure of each call, {judge.starts - before} starts')
+
+
+def spoiled_recovery(b, image, number):
+    """Its call of that number fails: it starts, or it does not; the disk after that."""
+    b.put(image)
+    b.record(PDV_TAPE_FAIL=str(number))
+    try:
+        b.start()
+        b.kill()
+    except bed.Failed:
+        need(b.process is None, 'it neither starts nor ends')
+    calls = b.calls()
+    b.unrecorded()
+    need(any(c.result < 0 for c in calls), f'no call failed at {number}')
+    disk = tape.Disk.of(image)
+    for c in calls:
+        disk.apply(c)
+    return disk
 
 
 class Rerun:
@@ -186,26 +213,43 @@ def ends(b, h, calls, judge):
     say(f'{len(numbers)} ends; not erased, then erased: {shown}')
 
 
+# How a call fails: once and then all is well again, or from there on.
+FAULTS = {
+    'EIO once': {'PDV_TAPE_FAIL': '{}'},
+    'ENOSPC once': {'PDV_TAPE_FAIL': '{}', 'PDV_TAPE_ERROR': str(errno.ENOSPC)},
+    'EIO for good': {'PDV_TAPE_FAIL': '{}', 'PDV_TAPE_TIMES': '1000000'},
+    'half a write': {'PDV_TAPE_SHORT': '{}'},
+}
+
+
 def failing(b, h, calls, judge):
-    """EIO, and all is well again: an answer that says done must be true after a power cut."""
+    """An answer that says done must be true after a power cut; so must one that says that nothing was done."""
     r = Rerun(b, h, calls)
-    told = []
-    for number in r.numbers():
-        answer = r.go(PDV_TAPE_FAIL=str(number))
-        failed = [c for c in r.calls if c.result == -5]
-        same(len(failed), 1, f'failed calls at {number}')
-        # What was not flushed goes with the power; a flush that failed flushed nothing.
-        disk = tape.Disk.of(r.image)
-        for c in r.calls:
-            disk.apply(c)
-        b.put(disk.flushed())
-        why = f'{tape.NAMES[failed[0].kind]} {number} failed'
-        gone = same_but_for_time(b, h, judge, why, r.count)
-        said = 'ended' if answer is None else f'{answer.code} {answer.reason}'.strip()
-        need(gone or said != 'OK', f'{why}: done, it said, and after a power cut it is not')
-        told.append(f'{failed[0]!r}: {said}, {"erased" if gone else "not erased"}')
-    for line in told:
-        say(line)
+    numbers, told = r.numbers(), collections.OrderedDict()
+    for fault, variables in FAULTS.items():
+        for number in numbers:
+            answer = r.go(**{k: v.format(number) for k, v in variables.items()})
+            hit = [c for c in r.calls if c.kind in tape.CHANGES and
+                   (c.result < 0 or (c.kind == tape.WRITE and c.result < c.length))]
+            if not hit:
+                need(fault == 'half a write', f'no call failed at {number}')
+                continue		# a flush
+            # What was not flushed goes with the power; a flush that failed flushed nothing.
+            disk = tape.Disk.of(r.image)
+            for c in r.calls:
+                disk.apply(c)
+            need(not marks.found(b''.join(c.data for c in r.calls), [crash.MARK, 'bishops.example']), 'F8: text')
+            why = f'{fault}: {hit[0]!r}'
+            said = 'ended' if answer is None else f'{answer.code} {answer.reason}'.strip()
+            for left in (disk.flushed(), disk.written()):
+                b.put(left)
+                gone = same_but_for_time(b, h, judge, why, r.count)
+                need(gone or said != 'OK', f'{why}: done, it said, and after a power cut it is not')
+                need(not gone or said in ('OK', 'ended', INDETERMINATE), f'{why}: {said}, and it is done')
+            where = f'{tape.NAMES[hit[0].kind]} {os.path.basename(hit[0].path)}'
+            told.setdefault((where, said, gone), []).append(fault)
+    for (where, said, gone), faults in told.items():
+        say(f'{where}: {said}, {"erased" if gone else "not erased"} ({len(faults)}: {", ".join(sorted(set(faults)))})')
 
 
 def rolled_back(b, h, calls, judge):

@@ -113,7 +113,7 @@ def keys_in(kind, plain):
 
 
 def open_all(pieces, keys):
-    """What opens: {piece: context}; all keys that were found on the way; how many were tried."""
+    """What opens: {piece: (context, plaintext)}; all keys that were found on the way; how many were tried."""
     opened, known, new, tried = {}, set(keys), set(keys), 0
     while new:
         fresh = set()
@@ -127,8 +127,9 @@ def open_all(pieces, keys):
                 key = next((k for k in new
                             if hashlib.blake2b(both, key=k, digest_size=64).digest()[32:] == com), None)
                 if key is not None:
-                    fresh |= keys_in(piece.kind, reader.open_box(key, ctx, piece.data))
-                    opened[piece] = ctx
+                    plain = reader.open_box(key, ctx, piece.data)
+                    fresh |= keys_in(piece.kind, plain)
+                    opened[piece] = ctx, plain
                     break
         # What did not open with the keys of before is tried with the new ones only.
         new = fresh - known

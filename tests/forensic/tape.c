@@ -4,7 +4,10 @@
  *   PDV_TAPE        the tape; is appended to
  *   PDV_TAPE_BELOW  absolute paths of folders and files, with colons between: what is recorded
  *   PDV_TAPE_STOP   n: the process ends in place of its n-th recorded call
- *   PDV_TAPE_FAIL   n: its n-th recorded call is not done and fails with EIO, once
+ *   PDV_TAPE_FAIL   n: its n-th recorded call is not done and fails
+ *   PDV_TAPE_TIMES  how many calls fail from there on, 1 unless it is set
+ *   PDV_TAPE_ERROR  the errno of it, EIO unless it is set
+ *   PDV_TAPE_SHORT  n: of the n-th, if it is a write, only half is done
  *
  * A record has a head of 64 bytes, in the machine's byte order:
  *   offset  length  what
@@ -53,7 +56,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *below;
 static long tape = -1;
-static uint64_t number, stop_at, fail_at;
+static uint64_t number, stop_at, fail_at, fail_times, fail_error, short_at;
 
 bool
 tape_is_below(const char *path)
@@ -134,7 +137,7 @@ tape_begin(struct tape_record *r)
 	r->number = ++number;
 	if (number == stop_at)
 		(void)syscall(SYS_exit_group, STOPPED);
-	return number != fail_at;
+	return fail_at == 0 || number < fail_at || number - fail_at >= fail_times;
 }
 
 long
@@ -154,7 +157,7 @@ tape_end(struct tape_record *r, long result, const char *path, const struct iove
 long
 tape_fails(void)
 {
-	errno = EIO;
+	errno = (int)fail_error;
 	return -1;
 }
 
@@ -176,12 +179,18 @@ tape_flags(int fd)
 	return (uint32_t)syscall(SYS_fcntl, fd, F_GETFL);
 }
 
+bool
+tape_is_short(const struct tape_record *r)
+{
+	return r->number == short_at;
+}
+
 static uint64_t
-number_of(const char *name)
+number_of(const char *name, uint64_t otherwise)
 {
 	const char *text = getenv(name);
 
-	return text != NULL ? strtoull(text, NULL, 10) : 0;
+	return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
 __attribute__((constructor)) static void
@@ -193,8 +202,11 @@ start(void)
 	below = getenv("PDV_TAPE_BELOW");
 	if (path == NULL || below == NULL)
 		return;
-	stop_at = number_of("PDV_TAPE_STOP");
-	fail_at = number_of("PDV_TAPE_FAIL");
+	stop_at = number_of("PDV_TAPE_STOP", 0);
+	fail_at = number_of("PDV_TAPE_FAIL", 0);
+	fail_times = number_of("PDV_TAPE_TIMES", 1);
+	fail_error = number_of("PDV_TAPE_ERROR", EIO);
+	short_at = number_of("PDV_TAPE_SHORT", 0);
 	tape = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (tape < 0)
 		abort();

@@ -54,6 +54,9 @@ long tape_end(struct tape_record *r, long result, const char *path, const struct
 /* -1, with errno. */
 long tape_fails(void);
 
+/* Whether only half of what this record is to write shall be written. */
+bool tape_is_short(const struct tape_record *r);
+
 /* A record of bytes for a socket, before they are sent; nothing for another descriptor. */
 void tape_send(int fd, size_t length);
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""F15, F16, F18, F19: the power goes, or the process ends, or a call fails, at each call of a short history, and at
+"""F15 to F19: the power goes, or the process ends, or a call fails, at each call of a short history, and at
 each call of the recovery after it. From what the disk may hold then the real server must serve all that was
 acknowledged, nothing of half a request, and nobody who was erased; with one valid slot in the anchor, and no
 key that opens what an erasure closed. F26: store or anchor from before a switch beside the other is refused.

@@ -2,12 +2,14 @@
 """F2: every box that was ever written to the store, with every key that lives after an erasure and every key that
 lies in what these open, to the end: what was erased stays closed, old pages stay closed, the living open. F4: the
 same with all that could be had before the subject was created. F9: copies by cp, mdb_copy, mdb_copy -c and
-mdb_dump, and the snapshot of the meta page before. F5, F6: no text and no raw key among all bytes written. Each has its control: with the root key of the moments
+mdb_dump, and the snapshot of the meta page before. F5 to F7: no text and no raw key among all bytes written, also by
+requests that were refused. F13: each key lies in one place. Each has its control: with the root key of the moments
 between the same search opens the erased one.
 
 The tape itself is compared with what strace sees.
 """
 import collections
+import json
 import os
 import re
 import shutil
@@ -153,12 +155,21 @@ class Story:
         attributes = {f'a{n}': 'x' * 900 for n in range(5)}
         for i in (LONG, VICTIM):		# pages of their own
             crash.update(b, self.ids[i], attributes=attributes)
+        self.refused()
         self.between = Moment(b, 'between')
         crash.erase(b, self.ids[PARTLY], '--category', 'billing')
         self.just_before = Moment(b, 'just-before')
         crash.erase(b, self.ids[VICTIM])
         self.after = Moment(b, 'after')
         self.calls = b.calls()
+
+    def refused(self):
+        """F7: requests that get as far as the writer and end there."""
+        whole = {'name': {'full': crash.MARK}, 'emails': [crash.email(0) + '.new', crash.email(LONG)]}
+        self.b.cli('subject', 'create', '--input', '-', expect=7, text=json.dumps({'identity': whole}))
+        for change in ({'emails': [crash.email(LONG)]}, {'locale': 'fr', 'name': {'full': crash.MARK}}):
+            self.b.cli('subject', 'update', self.ids[VICTIM], '--input', '-', expect=7, text=json.dumps(
+                {'identity': change, 'etag': '999'}))
 
     def person(self, i):
         return wire.subject_id(self.ids[i])
@@ -202,7 +213,7 @@ def is_victims(story, piece, ctx):
 
 def search(story, pieces, keys, what):
     opened, known, tried = finder.open_all(pieces, keys)
-    mine = [p for p, ctx in opened.items() if is_victims(story, p, ctx)]
+    mine = [p for p, (ctx, _) in opened.items() if is_victims(story, p, ctx)]
     say(f'{what}: {len(keys)} keys, {len(known)} in the end; {len(opened)} of {len(pieces)} boxes open, of the '
         f'erased {len(mine)} ({tried} tries)')
     return opened, mine
@@ -243,10 +254,17 @@ def on_tape(story):
         need({b.data for b in m.vault.boxes} <= {p.data for p in opened}, 'control: what lived then')
         need({RECORD, TRANSACTION, KEYRING} <= {p.kind for p in mine}, 'control: the erased does not open')
         need(any(len(p.data) > finder.LONG for p in mine), 'control: the long record does not open')
+        one_parent(opened)
     return find, pieces
 
 
-# --- F5, F6 ---
+def one_parent(opened):
+    """F13: of all boxes that one root leads to, each key lies in one."""
+    places = collections.Counter(k for p, (_, plain) in opened.items() for k in finder.keys_in(p.kind, plain))
+    same([n for n in places.values() if n != 1], [], 'F13: keys that lie in several places')
+
+
+# --- F5, F6, F7 ---
 
 
 def in_the_open(story):
@@ -328,7 +346,7 @@ def run(bin):
         story = Story(b)
         step('F2, F4: every box that was ever written')
         find, _ = on_tape(story)
-        step('F5, F6: keys and text in all that was ever written')
+        step('F5, F6, F7: keys and text in all that was ever written')
         in_the_open(story)
         step('F9: copies')
         previous_meta(story)
