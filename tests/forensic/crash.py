@@ -7,6 +7,7 @@ import json
 import os
 import random
 
+import finder
 import lab
 import reader
 import tape
@@ -250,19 +251,14 @@ class Judge:
 
 
 def closed(deed, vault, why):
-    """No living key opens a keyring or record of before the erasure whose key went."""
+    """Of the boxes of before an erasure, the living keys and what these lead to open those alone whose key lives."""
     live = vault.live_keys()
-    for box in deed.before.vault.boxes:
-        if box.key in live or box.kind not in (reader.KEYRING, reader.RECORD, reader.TRANSACTION, reader.ROOT_PAGE):
-            continue
-        for key in live:
-            try:
-                box.open(key)
-            except reader.Closed:
-                continue
-            raise bed.Failed(f'{why}: {live[key]} opens what {deed.name} closed')
-    gone = {b.key for b in deed.before.vault.boxes if b.kind in (reader.ROOT_PAGE, reader.KEYRING)}
-    need(deed.before.vault.root in gone and deed.before.vault.root not in live, f'{why}: the old root lives')
+    boxes = {b.data: b for b in deed.before.vault.boxes}
+    pieces = [finder.Piece(b.kind, b.data, [b.context]) for b in boxes.values()]
+    opened, _, _ = finder.open_all(pieces, live)
+    wrong = [p.kind for p in opened if boxes[p.data].key not in live]
+    same(wrong, [], f'{why}: kinds of boxes that {deed.name} closed and that open')
+    need(deed.before.vault.root not in live, f'{why}: the old root lives')
 
 
 def variants(disk, chance, thorough):

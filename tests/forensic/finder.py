@@ -20,6 +20,9 @@ class Piece:
     def __init__(self, kind, data, contexts, slot=None, category=None):
         self.kind, self.data, self.contexts, self.slot, self.category = kind, data, contexts, slot, category
 
+    def __repr__(self):
+        return f'kind {self.kind}, {len(self.data)} bytes, slot {self.slot}, category {self.category}'
+
 
 class Find:
     """Everything that was found: rows by key and value, and long values without a key."""
