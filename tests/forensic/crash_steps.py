@@ -31,6 +31,7 @@ def run(bin, thorough):
         faithful(b, calls)
         judge = crash.Judge(b, h)
         timed('F15, F16: every call of the history', history, b, h, calls, judge, chance, thorough)
+        timed('F15, F16: requests that share a switch', batches, b, h, calls, judge, chance, thorough)
         timed('F19: every call of recoveries, cut off or failing', recoveries, b, h, calls, judge, chance, thorough)
         timed('F15: the process ends at every call of an erasure', ends, b, h, calls, judge)
         timed('F17, F18: every call of an erasure fails', failing, b, h, calls, judge)
@@ -78,6 +79,77 @@ def at_rest(b, disk, name):
     anchor = tape.content(disk.flushed()[b.path(crash.ANCHOR)])
     slots = [reader.Slot(anchor[at:at + reader.SLOT]) for at in (0, reader.SLOT)]
     same(sum(s.valid for s in slots), 1, f'valid slots when {name} is answered')
+
+
+CROWD = 40
+
+
+def batches(b, h, calls, judge, chance, thorough):
+    """Requests that arrive together share a switch. Of each: answered before the point, so it is there."""
+    disk = tape.Disk()
+    for c in calls:
+        disk.apply(c)
+    image = disk.written()
+    b.put(image)
+    b.record()
+    b.start()
+    victim = b.people['person 0']
+    with wire.Peer(b) as p:
+        for i in range(CROWD):
+            message = wire.field(1, wire.field(1, crash.MARK)) + wire.field(2, f'crowd{i}@bishops.example')
+            p.send(wire.request('Vault.CreateSubject', wire.field(1, message), os.urandom(16)))
+        p.send(wire.request('Rights.EraseSubject', wire.field(1, victim), os.urandom(16)))
+        answers = [p.receive() for _ in range(CROWD + 1)]
+    b.kill()
+    again = b.calls()
+    b.unrecorded()
+    same({a.code for _, a in answers}, {'OK'}, 'answers')
+    sends = [n for n, c in enumerate(again) if c.kind == tape.SEND and c.length in crash.ANSWER]
+    same(len(sends), len(answers), 'answers on the tape')
+    # The n-th answer that came was the n-th that was sent.
+    first = min(number for number, _ in answers)
+    told = {number - first: at for (number, _), at in zip(answers, sends, strict=True)}
+    ids = {number - first: a.values(1)[0] for number, a in answers}
+    before, done, points = judge.starts, set(), 0
+    for n, disk in crash.replay(again, tape.Disk.of(image)):
+        if n < len(again) and again[n].kind not in tape.CHANGES:
+            continue
+        points += 1
+        for name, left in crash.variants(disk, chance, thorough):
+            known = frozenset(i for i, at in told.items() if at < n)
+            key = known, tape.digest(left, b.names())
+            if key in done or (name.startswith('torn') and not thorough):
+                continue
+            done.add(key)
+            b.put(left)
+            judge.starts += 1
+            crowd(b, ids, known, victim, f'together, before call {n} ({name})')
+    switches = sum(c.kind == tape.WRITE and c.flushes and c.path.endswith('data.mdb') for c in again) - 1
+    need(switches < CROWD, 'no two requests shared a switch')
+    say(f'{len(answers)} requests in {switches} switches, {points} points, {judge.starts - before} starts')
+
+
+def crowd(b, ids, known, victim, why):
+    """Who was answered is there; everybody is there whole, or not at all."""
+    b.serves(why)
+    try:
+        with wire.Peer(b) as p:
+            there = set()
+            for i in range(CROWD):
+                got = p.call('Vault.GetIdentity', wire.field(1, ids[i])).code
+                found = p.call('Vault.FindSubject', wire.field(1, f'crowd{i}@bishops.example'))
+                same((found.code, found.values(1)), (got, [ids[i]] if got == 'OK' else []), f'{why}: {i} is found')
+                need(got in ('OK', 'NOT_FOUND'), f'{why}: {i}: {got}')
+                there |= {i} if got == 'OK' else set()
+            erased = p.call('Vault.GetIdentity', wire.field(1, victim)).reason == 'SUBJECT_ERASED'
+            there |= {CROWD} if erased else set()
+    finally:
+        b.kill()
+    need(known <= there, f'{why}: answered, and not there: {sorted(known - there)}')
+    vault = reader.read(b.dir)
+    same([s.epoch for s in vault.slots if s.valid], [vault.epoch], f'{why}: valid slots')
+    same({i for i in range(CROWD) if ids[i] in vault.people}, there - {CROWD}, f'{why}: keyrings')
+    same(victim in vault.people, not erased, f'{why}: the keyring of the erased one')
 
 
 def deed_of(h, name):

@@ -104,8 +104,8 @@ def compared(b, calls, path):
 
 
 def under_strace(b):
-    if shutil.which('strace') is None:
-        say('no strace here: the tape was not compared')
+    if shutil.which('strace') is None or subprocess.run(['strace', '-o', '/dev/null', 'true'], check=False).returncode:
+        say('strace is not here, or may not trace: the tape was NOT compared')
         return
     b.record()
     b.start(*straced(b, b.path('strace')))
