@@ -4,6 +4,7 @@
 #include "pdvault/v1/rights.pb-c.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/mutant.h"
 #include "server/service.h"
 #include "server/store/erasure.h"
 #include "server/store/subject.h"
@@ -53,6 +54,8 @@ remove_lookups(struct call *c, struct writeset *ws, const struct keyring *k)
 	uint64_t etag;
 	enum status rc;
 
+	if (mutant(lookup_left))
+		return STATUS_OK;
 	rc = writeset_record(ws, k, SUBJECT_IDENTITY, c->arena, &plain);
 	if (rc == STATUS_OK)
 		rc = service_open(c, &pdvault__v1__identity__descriptor, plain, &etag, &id);
@@ -214,8 +217,8 @@ get_erasure(struct vault *v, struct call *c)
 	r->subject = (ProtobufCBinaryData){ SUBJECT_ID_LEN, e->subject };
 	r->epoch = e->epoch;
 	/* K7: until the epoch is settled the old keys may still be somewhere. */
-	r->state = e->epoch > vault_settled(v) ? PDVAULT__V1__ERASURE_STATE__PENDING :
-	    PDVAULT__V1__ERASURE_STATE__SHREDDED;
+	r->state = e->epoch > vault_settled(v) && !mutant(done_before_settled) ?
+	    PDVAULT__V1__ERASURE_STATE__PENDING : PDVAULT__V1__ERASURE_STATE__SHREDDED;
 	if ((r->time = service_time(c, e->time_ms)) == NULL)
 		return STATUS_NO_MEMORY;
 	c->response = &r->base;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #include "server/clock.h"
+#include "server/log.h"
+#include "server/mutant.h"
 #include "server/store/damage.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
@@ -227,6 +229,8 @@ service_lookups(struct call *c, uint16_t country, const Pdvault__V1__Identity *i
 	out->count = 0;
 	if ((out->item = arena_alloc(c->arena, (most + 1) * sizeof(*out->item))) == NULL)
 		return STATUS_NO_MEMORY;
+	if (mutant(logged_field) && id->n_emails > 0)
+		log_event(LOG_INTEGRITY, LOG_S(WHAT, id->emails[0]));
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && rc == STATUS_OK; i++)
 		rc = add_lookups(c, country, &fields[i], out);
 	return rc;

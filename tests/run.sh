@@ -2,7 +2,8 @@
 # Installs what is missing, builds with sanitizers, runs every test: the rules of the house, unit tests,
 # fuzzers for some seconds, system tests, and from the same ctest run the trees of the other presets
 # (release: what is deployed; tsan: the unit tests again; forensic). --nightly adds the long ones. --model
-# runs the model of the switch alone. Ends with ctest's summary.
+# runs the model of the switch alone; --mutants, alone too, builds each fake of a shred of server/mutant.h,
+# which the tests must catch. Ends with ctest's summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,8 +13,13 @@ case "${1:-}" in
 --nightly) nightly=yes ;;
 --model)
 	deploy/packages.sh test
-	exec tests/model/run.sh ;;
-*) echo "usage: $0 [--nightly|--model]" >&2; exit 2 ;;
+	exec tests/model/run.sh
+	;;
+--mutants)
+	deploy/packages.sh test
+	PDVAULT_MUTANTS_JOBS=$(nproc) exec tests/mutants
+	;;
+*) echo "usage: $0 [--nightly|--model|--mutants]" >&2; exit 2 ;;
 esac
 
 say() { printf '\n== %s\n' "$*"; }

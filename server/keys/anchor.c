@@ -10,6 +10,7 @@
 #include "server/keys/anchor_internal.h"
 #include "server/keys/own_file.h"
 #include "server/keys/secret.h"
+#include "server/mutant.h"
 
 _Static_assert(ANCHOR_SLOT_LEN % ANCHOR_BLOCK == 0, "a slot is whole blocks");
 
@@ -203,6 +204,8 @@ anchor_settle(struct anchor *a, uint64_t epoch)
 		return STATUS_READ_ONLY;
 	if (!still_ours(a))
 		return STATUS_ANCHOR;
+	if (mutant(old_slot_kept))
+		return STATUS_OK;
 	seal_random(a->out, ANCHOR_SLOT_LEN);
 	/* K5: the old root key dies here. */
 	rc = anchor_io_replace(a, (unsigned)((epoch + 1) % 2));

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "server/mutant.h"
+
 #define CUTS_MAX 4u
 #define BUCKET_OF(n) (offsetof(struct bucket, entry) + (n) * sizeof(struct bucket_entry))
 #define KEYRING_OF(n) (offsetof(struct keyring, category) + (n) * sizeof(struct keyring_category))
@@ -100,7 +102,7 @@ static struct seal_context
 context(const uint8_t vault[static 16], enum seal_kind kind, struct node n)
 {
 	struct seal_context c = { .kind = kind, .tree = n.tree, .level = n.level,
-		.index = n.index };
+		.index = mutant(context_without_path) ? 0 : n.index };
 
 	memcpy(c.vault, vault, sizeof(c.vault));
 	return c;

@@ -5,6 +5,7 @@
 #include "server/clock.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/mutant.h"
 #include "server/store/path.h"
 #include "server/store/switch.h"
 #include "server/store/vault_internal.h"
@@ -166,6 +167,9 @@ batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal)
 	if ((rc = store_allocate(v->store, scattered(&rs), rs.bytes, erasing)) != STATUS_OK)
 		goto out;
 	if (touches_keys && (rc = switch_prepare(v, o)) != STATUS_OK)
+		goto out;
+	if (mutant(erase_first) && touches_keys &&
+	    anchor_settle(v->anchor, overlay_root(o)->epoch) != STATUS_OK)
 		goto out;
 	rc = write_rows(v, &rs, &begun);
 	if (rc != STATUS_OK && begun) {

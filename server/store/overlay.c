@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "server/keys/secret.h"
+#include "server/mutant.h"
 #include "server/store/damage.h"
 #include "server/store/overlay_internal.h"
 
@@ -84,7 +85,8 @@ overlay_end(struct overlay *o)
 	memset(o->item_chain, 0, sizeof(o->item_chain));
 	memset(o->row_chain, 0, sizeof(o->row_chain));
 	memset(o->dirty, 0, sizeof(o->dirty));
-	sodium_memzero(o->secret, o->secret_used);
+	if (!mutant(batch_keeps_keys))
+		sodium_memzero(o->secret, o->secret_used);
 	o->secret_used = 0;
 	o->spoiled = o->forced = false;
 	sodium_memzero(o->peek, sizeof(*o->peek));

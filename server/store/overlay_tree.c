@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "server/mutant.h"
 #include "server/store/damage.h"
 #include "server/store/lookup.h"
 #include "server/store/overlay_internal.h"
@@ -104,7 +105,8 @@ drop(struct overlay *o, struct overlay_item *it)
 	if (up != NULL) {
 		if ((rc = overlay_mark(o, up)) != STATUS_OK)
 			return rc;
-		seal_key_wipe(&page_of(up)->key[node_place(it->node)]);
+		if (!mutant(row_only) || it->kind != SEAL_KEYRING)
+			seal_key_wipe(&page_of(up)->key[node_place(it->node)]);
 	} else {
 		must(it->node.tree == NODE_B);
 		seal_key_wipe(&o->root->b_top);

@@ -10,6 +10,7 @@
 #include "server/keys/own_file.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/mutant.h"
 #include "server/store/medium.h"
 #include "server/store/store_lmdb_internal.h"
 
@@ -138,7 +139,8 @@ open_tables(struct store *st, bool create)
 static enum status
 open_env(struct store *st, const struct store_options *o)
 {
-	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (o->read_only ? MDB_RDONLY : 0u);
+	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (o->read_only ? MDB_RDONLY : 0u) |
+	    (mutant(nosync) ? MDB_NOSYNC : 0u);
 	int rc;
 
 	/* Never NOSYNC, NOMETASYNC, WRITEMAP, NOMEMINIT: a commit is durable or it is not one. */

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "server/clock.h"
+#include "server/mutant.h"
 #include "server/store/vault_internal.h"
 
 enum { ROW_LIVE = 1, ROW_ERASED = 2 };
@@ -115,6 +116,8 @@ subject_use_category(struct keyring *k, unsigned category)
 
 	must(category >= 1 && category <= CATEGORY_COUNT && c->state == CATEGORY_UNUSED);
 	seal_key_new(&c->key, SEAL_FOR_CATEGORY);
+	if (mutant(category_key_derived))
+		seal_digest(bytes_of(k->subject, SUBJECT_ID_LEN), c->key.b);
 	bytes_put16(c->version, 1);
 	c->state = CATEGORY_LIVE;
 }

@@ -7,6 +7,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/mutant.h"
 #include "server/store/damage.h"
 #include "server/store/vault_internal.h"
 
@@ -38,6 +39,26 @@ purpose_of(enum seal_kind kind)
 	    kind == SEAL_BUCKET ? SEAL_FOR_BUCKET : SEAL_FOR_PAGE;
 }
 
+static uint64_t
+count_dropped(struct overlay *o)
+{
+	uint64_t n = 0;
+
+	for (const struct overlay_item *it = overlay_dirty(o, 0); it != NULL; it = it->next_dirty)
+		n += it->kind == SEAL_KEYRING && it->deleted;
+	return n;
+}
+
+/* Never, but in a mutant: a page is sealed under the key that it had. */
+static bool
+mutant_keeps_key(struct overlay *o, const struct overlay_item *it)
+{
+	if (it->was == NULL || it->node.tree != NODE_S)
+		return false;
+	return mutant(wrapped_key_only) || (mutant(leaf_only) && it->node.level > 1) ||
+	    (mutant(insert_keeps_key) && count_dropped(o) == 0);
+}
+
 /* K2: a fresh key and a fresh nonce for every page that is written; the parent follows. */
 static enum status
 seal_item(struct vault *v, struct overlay *o, struct overlay_item *it)
@@ -48,7 +69,10 @@ seal_item(struct vault *v, struct overlay *o, struct overlay_item *it)
 	must(parent == NULL || parent->dirty);
 	if ((it->box = malloc(page_box_len(it->kind, it->now))) == NULL)
 		return STATUS_NO_MEMORY;
-	seal_key_new(k, purpose_of(it->kind));
+	if (!mutant_keeps_key(o, it))
+		seal_key_new(k, purpose_of(it->kind));
+	if (mutant(subject_key_derived) && it->kind == SEAL_KEYRING)
+		seal_wrap_key(&overlay_root(o)->index, overlay_root(o)->commitment, k);
 	page_seal(k, v->id, &(struct page_box){ it->kind, it->node, { NULL, 0 } }, it->now, it->box);
 	return STATUS_OK;
 }
@@ -99,9 +123,11 @@ reopen_item(struct vault *v, struct overlay *o, const struct overlay_item *it, u
 
 	if (rc != STATUS_OK)
 		return rc;
-	if (!same_page(it->kind, scratch, it->now) || seal_key_equal(key_before(old, it, up), k))
+	if (!same_page(it->kind, scratch, it->now) ||
+	    (seal_key_equal(key_before(old, it, up), k) && !mutant_keeps_key(o, it)))
 		return STATUS_FORGED;
-	if (it->kind == SEAL_KEYRING && keeps_dead_key((const struct keyring *)(const void *)scratch))
+	if (it->kind == SEAL_KEYRING && !mutant(category_key_left) &&
+	    keeps_dead_key((const struct keyring *)(const void *)scratch))
 		return STATUS_FORGED;
 	return STATUS_OK;
 }
@@ -135,7 +161,7 @@ reopen_all(struct vault *v, struct overlay *o, const uint8_t *root_box, uint8_t 
 	rc = root_open(&root->self, v->id, root->epoch, bytes_of(root_box, ROOT_BOX_LEN), again);
 	if (rc != STATUS_OK)
 		return rc;
-	if (seal_key_equal(&old->self, &root->self) ||
+	if ((seal_key_equal(&old->self, &root->self) && !mutant(root_kept)) ||
 	    !seal_key_equal(&again->s_top, &root->s_top) ||
 	    !seal_key_equal(&again->b_top, &root->b_top) ||
 	    !seal_key_equal(&again->index, &root->index) ||
@@ -218,7 +244,7 @@ settle_anchor(struct vault *v, uint64_t epoch)
 static void
 refresh_cache(struct vault *v, struct overlay *o)
 {
-	for (unsigned level = OVERLAY_LEVELS; level-- > 0; ) {
+	for (unsigned level = OVERLAY_LEVELS; level-- > 0 && !mutant(cache_kept); ) {
 		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL; it = it->next_dirty) {
 			if (it->kind != SEAL_PAGE)
 				continue;
@@ -231,16 +257,6 @@ refresh_cache(struct vault *v, struct overlay *o)
 	}
 }
 
-static uint64_t
-count_dropped(struct overlay *o)
-{
-	uint64_t n = 0;
-
-	for (const struct overlay_item *it = overlay_dirty(o, 0); it != NULL; it = it->next_dirty)
-		n += it->kind == SEAL_KEYRING && it->deleted;
-	return n;
-}
-
 enum status
 switch_finish(struct vault *v, struct overlay *o)
 {
@@ -249,6 +265,8 @@ switch_finish(struct vault *v, struct overlay *o)
 	bool free_of_readers;
 
 	/* K6: readers of the old epoch finish; nobody can bring its pages back after that. */
+	if (mutant(cache_cleared_early))
+		refresh_cache(v, o);
 	start = clock_monotonic_ns();
 	free_of_readers = epoch_advance(v->epochs, READER_LIMIT_NS);
 	metrics_time(METRIC_TIME_PIN_WAIT, clock_monotonic_ns() - start);
@@ -256,7 +274,8 @@ switch_finish(struct vault *v, struct overlay *o)
 		log_event(LOG_READER_STUCK, LOG_N(EPOCH, epoch));
 		return STATUS_INDETERMINATE;
 	}
-	refresh_cache(v, o);
+	if (!mutant(cache_cleared_early))
+		refresh_cache(v, o);
 	epoch_settle(v->epochs, erased == STATUS_OK);
 	metrics_set(METRIC_EPOCH, epoch);
 	metrics_set(METRIC_SETTLED_EPOCH, epoch_settled(v->epochs));

@@ -9,6 +9,7 @@
 #include "server/clock.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/mutant.h"
 #include "server/store/batch.h"
 #include "server/store/idempotency.h"
 #include "server/store/litter.h"
@@ -312,6 +313,8 @@ run_batch(struct writer *w, struct write_job *jobs)
 		return NULL;
 	}
 	t = collect(w, jobs);
+	if (mutant(receipt_first))
+		answer(w, jobs, t.rest, STATUS_OK);
 	rc = commit(w, &t, &fatal);
 	repeat = again(w, &t, rc);
 	overlay_end(w->overlay);
@@ -319,8 +322,10 @@ run_batch(struct writer *w, struct write_job *jobs)
 		return jobs;
 	if (rc == STATUS_OK)
 		metrics_add(METRIC_MUTATIONS, t.applied);
-	note_waits(jobs, &t);
-	answer(w, jobs, t.rest, rc);
+	if (!mutant(receipt_first)) {
+		note_waits(jobs, &t);
+		answer(w, jobs, t.rest, rc);
+	}
 	if (fatal)
 		stop_indeterminate(w);
 	return t.rest;

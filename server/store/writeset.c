@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "server/keys/secret.h"
+#include "server/mutant.h"
 #include "server/store/damage.h"
 #include "server/store/overlay.h"
 #include "server/store/record.h"
@@ -71,6 +72,18 @@ writeset_epoch(struct writeset *ws)
 	return overlay_root(ws->overlay)->epoch + (touches_keys ? 1 : 0);
 }
 
+/* A mutant's: the key of an identity once more, under the index key. */
+static enum status
+mutant_wrap(struct overlay *o, const struct keyring *k)
+{
+	const struct seal_context c = { .kind = SEAL_ROOT_PAGE };
+	uint8_t box[SEAL_BOX_LEN(SEAL_KEY_LEN + 16)];
+
+	seal_box(&overlay_root(o)->index, &c, bytes_of(k->category[0].key.b, SEAL_KEY_LEN), SEAL_KEY_LEN + 16,
+	    box);
+	return overlay_put(o, STORE_META, bytes_of(k->slot, sizeof(k->slot)), bytes_of(box, sizeof(box)));
+}
+
 /* Everything was read and checked before; what is left can only run out of memory. */
 enum status
 writeset_merge(struct writeset *ws)
@@ -95,6 +108,8 @@ writeset_merge(struct writeset *ws)
 	for (const struct writeset_row *r = ws->rows; r != NULL && rc == STATUS_OK; r = r->next)
 		rc = r->value.p != NULL ? overlay_put(o, r->table, r->key, r->value) :
 		    overlay_delete(o, r->table, r->key);
+	if (mutant(second_wrap) && ws->subject == WRITESET_NEW && rc == STATUS_OK)
+		rc = mutant_wrap(o, ws->keyring);
 	/* Half a request in the batch would be worse than none. */
 	if (rc != STATUS_OK)
 		overlay_spoil(o);

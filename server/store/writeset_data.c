@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "server/mutant.h"
 #include "server/store/damage.h"
 #include "server/store/overlay.h"
 #include "server/store/record.h"
@@ -44,6 +45,9 @@ stage(struct writeset *ws, bool add, const struct bucket_entry *e)
 	enum status rc = overlay_bucket(ws->overlay, e->tag, &it);
 
 	if (rc != STATUS_OK && rc != STATUS_ABSENT)
+		return rc;
+	if (mutant(tag_as_key) && (rc = writeset_put(ws, STORE_META, bytes_of(e->tag, sizeof(e->tag)),
+	    bytes_of(e->subject, SUBJECT_ID_LEN))) != STATUS_OK)
 		return rc;
 	must(ws->entry_count < WRITESET_ENTRIES_MAX);
 	ws->entry[ws->entry_count++] = (struct writeset_entry){ add, *e };
@@ -169,10 +173,15 @@ put_row(struct writeset *ws, const struct record_place *p, enum store_table t, s
 {
 	size_t len = SEAL_BOX_LEN(record_class(plain.len));
 	uint8_t *box = malloc(len);
+	struct store_batch *b = NULL;
 	enum status rc;
 
 	if (box == NULL)
 		return STATUS_NO_MEMORY;
+	if (mutant(plaintext_aborted) && store_batch_begin(ws->vault->store, &b) == STATUS_OK) {
+		rc = store_batch_put(b, t, key, plain);
+		store_batch_abort(b);
+	}
 	record_seal(p, plain, box);
 	rc = writeset_put(ws, t, key, bytes_of(box, len));
 	free(box);

@@ -14,6 +14,7 @@ ROOT_WRAP, ROOT_PAGE, PAGE, BUCKET, KEYRING, RECORD, TRANSACTION = range(1, 8)
 TREE_S, TREE_B, B_TOP, FANOUT = 1, 2, 12, 32
 CATEGORIES = ('IDENTITY', 'CREDENTIAL', 'BILLING', 'CONTENT', 'USAGE', 'DEVICE', 'PREFERENCES', 'CONSENT')
 UNUSED, LIVE, SHREDDED = range(3)
+META = {b'format', b'vault', b'epoch', b'root', b'start', b'sequence'}
 TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures', 'litter')
 
 
@@ -105,6 +106,13 @@ class Box:
         return split(self.key, self.data[1:25], self.context)[0]
 
 
+def row_of(rows, table, key):
+    """What a key in a page above is for: a key without its row is one that was kept."""
+    if key not in rows[table]:
+        raise Closed(f'a place in a page has a key, and {table} no row of it')
+    return rows[table][key]
+
+
 def need_slot(by_slot, key, table):
     if number(key[:8]) not in by_slot:
         raise Closed(f'a row of {table} belongs to nobody who can be reached')
@@ -138,6 +146,8 @@ class Vault:
             with env.begin() as txn:
                 self.rows = {t: dict(txn.cursor(env.open_db(t.encode(), txn=txn, create=False)))
                              for t in TABLES}
+        unknown = self.rows['meta'].keys() - META
+        assert not unknown, f'a row of meta that docs/FORMAT.md does not know ({len(unknown)})'
         assert self.rows['meta'][b'format'] == bytes([0, 0, 0, 1])
         self.vault = self.rows['meta'][b'vault'][:16]
         self.epoch = number(self.rows['meta'][b'epoch'][:8])
@@ -170,7 +180,7 @@ class Vault:
         return self.boxes[-1]
 
     def page(self, tree, level, index, key):
-        data = self.rows['nodes'][bytes([tree, level]) + index.to_bytes(8, 'big')]
+        data = row_of(self.rows, 'nodes', bytes([tree, level]) + index.to_bytes(8, 'big'))
         plain = self.add(PAGE, context(PAGE, self.vault, tree, level, index), data, key,
                          (tree, level, index)).open()
         return [plain[32 * i:32 * i + 32] for i in range(FANOUT)]
@@ -183,7 +193,7 @@ class Vault:
             for i, k in enumerate(self.page(tree, level, index, key)):
                 self.height_walk(tree, level - 1, index * FANOUT + i, k)
             return
-        data = self.rows['keyrings'][index.to_bytes(8, 'big')]
+        data = row_of(self.rows, 'keyrings', index.to_bytes(8, 'big'))
         plain = self.add(KEYRING, context(KEYRING, self.vault, tree, 0, index), data, key).open()
         person = Person(plain, index)
         person.subject_key = key

@@ -1,7 +1,9 @@
 #!/usr/bin/python3 -B
 """F1: after a shred, of a person or of one category, every 32-byte window, at all alignments, of the anchor, the memory image and the data
-files: no dead key, nor what opens a box under one, and no living key opens anything of the person. F11: the same
-person created again has keys, an id and a pseudonym that have nothing to do with the first.
+files: no dead key, nor what opens a box under one, and no living key opens anything of the person. F4: nor does a
+key that was there before the person. F11: the same person created again has keys, an id and a pseudonym that have
+nothing to do with the first. F12: no key is made twice. F29: the anchor stays the file that it was. F35: no tag of
+a look-up stands in the open.
 
 Each clean result has its control: before the shred the same reader opens the person with the same files, the
 same search finds the person's keys in memory, and it always finds the live root key.
@@ -46,7 +48,16 @@ class Moment:
         self.folder = b.path(name)
         reader.copy(b.dir, self.folder)
         self.vault = reader.read(self.folder)
+        self.blocks = open(b.path('anchor'), 'rb', buffering=0)	# whatever becomes of the file's name
+        self.tags_are_hidden()
         self.live = self.vault.live_keys()
+
+    def tags_are_hidden(self):
+        """F35: outside its sealed bucket a tag would be there to compare a guess with, for ever."""
+        need(self.vault.entries, 'no look-up to begin with')
+        with open(os.path.join(self.folder, 'store/data.mdb'), 'rb') as f:
+            data = f.read()
+        need(not any(e['tag'] in data for e in self.vault.entries), 'F35: a tag stands in the open')
 
     def boxes_of(self, subject):
         """What the person's data and keys lie in: keyring, records, and the pages above."""
@@ -101,6 +112,8 @@ def anchor_closed(before, after):
         if slot.valid:
             need(slot.root(after.vault.ident, after.vault.kek) == after.vault.root, 'the old root is in the anchor')
     same(sum(s.valid for s in after.vault.slots), 1, 'valid slots')
+    with open(os.path.join(after.folder, 'anchor'), 'rb') as f:
+        need(before.blocks.read() == f.read(), 'F29: the blocks of before are let go, not overwritten')
     old = after.folder + '.old'
     shutil.copytree(before.folder, old)
     shutil.copy(os.path.join(after.folder, 'anchor'), os.path.join(old, 'anchor'))
@@ -109,6 +122,27 @@ def anchor_closed(before, after):
     except reader.Closed:
         return
     raise lab.bed.Failed('the anchor of after opens the store of before')
+
+
+def older_keys(older, before, subject):
+    """F4: whoever had every key and the memory before the person came, and saw the disk later, opens nothing."""
+    boxes = before.boxes_of(subject)
+    for box in boxes:
+        for key in older.live:
+            try:
+                box.open(key)
+            except reader.Closed:
+                continue
+            raise lab.bed.Failed(f'F4: a key that is older than the person ({older.live[key]}) opens a box of '
+                                 f'kind {box.kind}')
+    say(f'F4: {len(older.live)} keys of before the person open none of {len(boxes)} boxes')
+
+
+def distinct(b):
+    """F12"""
+    ids = [k for k, _ in b.registered()]
+    need(len(ids) == len(set(ids)), 'F12: a key was made twice')
+    return ids
 
 
 def derived(moment, boxes):
@@ -134,9 +168,10 @@ def search(b, name, living, dead):
     return found
 
 
-def erase(b, lab_registry_before, victim, i):
+def erase(b, lab_registry_before, older, victim, i):
     """One shred with all its checks; what was before it."""
     subject = raw(victim)
+    distinct(b)
     b.cli('subject', 'get', victim)		# so that its page is in the cache
     before = Moment(b, f'before{i}')
     opens_before(before, subject, i)
@@ -171,6 +206,7 @@ def erase(b, lab_registry_before, victim, i):
     need(key_id(after.vault.root) in {ident for where, _, ident in found if where == 'image'},
          'the live root key is not in the image: the search counts for nothing')
     need(not any(where != 'image' for where, _, _ in found), 'a living key stands in a file in the open')
+    older_keys(older, before, subject)
     return before, after
 
 
@@ -222,8 +258,7 @@ def unrelated(b, first, before, i):
             except reader.Closed:
                 continue
             raise lab.bed.Failed('a key of the second opens the first')
-    ids = [k for k, _ in b.registered()]
-    same(len(ids), len(set(ids)), 'registered keys, all distinct')
+    ids = distinct(b)
     b.cli('subject', 'get', first, expect=4)
     say(f'F11: nothing in common; {len(ids)} keys were made, no two the same')
 
@@ -236,17 +271,19 @@ def run(bin):
         step(f'{PEOPLE} people')
         people = [create(b, i) for i in range(PEOPLE)]
         mark = len(b.registered())
+        older = Moment(b, 'older')
         for i in (PEOPLE, PEOPLE + 1):
             people.append(create(b, i))
         for i in (3, PEOPLE):		# look-ups move, records are written again
             b.cli('subject', 'update', people[i], '--input', '-', text=json.dumps(
                 {'identity': {'emails': [f'other{i}@knights.example'], 'locale': 'de'}}))
         step('F1: shred')
-        before, _ = erase(b, mark, people[PEOPLE], PEOPLE)
+        before, _ = erase(b, mark, older, people[PEOPLE], PEOPLE)
         step('F1: shred another, after a restart')
         same(b.stop(), 0, 'exit status')
         b.start()
-        erase(b, mark, people[PEOPLE + 1], PEOPLE + 1)
+        b.create(identity(500))
+        erase(b, mark, older, people[PEOPLE + 1], PEOPLE + 1)
         step('F1: one category of two people')
         for i, gone, stays in ((7, 3, 1), (8, 1, 3)):
             erase_category(b, people[i], i, gone, stays)

@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <sched.h>
+
+#include "server/keys/secret.h"
+#include "server/store/path.h"
 #include "vault_bed.h"
 
 #include "server/store/vault_internal.h"
@@ -248,6 +252,50 @@ test_keys_leave_the_cache(void **state)
 	assert_null(epoch_root(bed.vault->epochs, vault_epoch(bed.vault) - 1));
 }
 
+/*
+ * K6: a reader of the old epoch that opens its page late, after the switch has begun to wait for it, puts an
+ * old page into the cache: it is cleared after that.
+ */
+static void
+test_late_reader(void **state)
+{
+	const unsigned number = EPOCH_READERS_MAX - 1;
+	const struct node n = { NODE_S, 1, 0 };
+	static struct path path;
+	Pdvault__V1__EraseSubjectRequest q = PDVAULT__V1__ERASE_SUBJECT_REQUEST__INIT;
+	struct path_source src = { .cache = bed.vault->cache };
+	uint8_t id[16], old[SEAL_NONCE_LEN], *keyring = secret_alloc(PAGE_BUFFER_LEN);
+	uint64_t epoch;
+	struct vault_call c;
+	struct page pg;
+
+	(void)state;
+	assert_non_null(keyring);
+	assert_non_null(path.secret = secret_alloc(sizeof(*path.secret)));
+	assert_int_equal(vault_bed_create(&bed, 0, id), STATUS_OK);
+	first_page(old);
+	epoch = vault_epoch(bed.vault);
+	cache_evict(bed.vault->cache, n);
+	epoch_pin(bed.vault->epochs, number);
+	src.root = epoch_root(bed.vault->epochs, epoch);
+	assert_int_equal(store_snapshot_new(bed.vault->store, &src.snapshot), STATUS_OK);
+	assert_int_equal(store_snapshot_begin(src.snapshot), STATUS_OK);
+	assert_int_equal(path_fetch_slot(&src, 0, &path), STATUS_OK);
+	store_snapshot_end(src.snapshot);
+	store_snapshot_free(src.snapshot);
+	q.subject = VAULT_BED_ID(id);
+	vault_bed_submit(&bed, "Rights.EraseSubject", &q, &c);
+	while (vault_epoch(bed.vault) == epoch)
+		(void)sched_yield();
+	assert_int_equal(path_open(&path, bed.vault->id, bed.vault->cache, keyring), STATUS_OK);
+	epoch_unpin(bed.vault->epochs, number);
+	assert_int_equal(vault_bed_wait(&c), STATUS_OK);
+	vault_bed_done(&c);
+	assert_false(cache_page(bed.vault->cache, n, old, &pg));
+	secret_free(path.secret, sizeof(*path.secret));
+	secret_free(keyring, PAGE_BUFFER_LEN);
+}
+
 int
 main(void)
 {
@@ -259,6 +307,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_idempotency, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_update, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keys_leave_the_cache, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_reader, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
