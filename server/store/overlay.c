@@ -157,6 +157,8 @@ take_secret(struct overlay *o, size_t len)
 	if (len > overlay_room(o))
 		return NULL;
 	o->secret_used += len;
+	if (mutant(batch_keeps_keys))
+		memset(p, 0, len);
 	return p;
 }
 

@@ -146,8 +146,6 @@ class Vault:
             with env.begin() as txn:
                 self.rows = {t: dict(txn.cursor(env.open_db(t.encode(), txn=txn, create=False)))
                              for t in TABLES}
-        unknown = self.rows['meta'].keys() - META
-        assert not unknown, f'a row of meta that docs/FORMAT.md does not know ({len(unknown)})'
         assert self.rows['meta'][b'format'] == bytes([0, 0, 0, 1])
         self.vault = self.rows['meta'][b'vault'][:16]
         self.epoch = number(self.rows['meta'][b'epoch'][:8])

@@ -50,6 +50,8 @@ class Moment:
         self.vault = reader.read(self.folder)
         self.blocks = open(b.path('anchor'), 'rb', buffering=0)	# whatever becomes of the file's name
         self.tags_are_hidden()
+        unknown = self.vault.rows['meta'].keys() - reader.META
+        need(not unknown, f'F13: {len(unknown)} rows of meta that docs/FORMAT.md does not know')
         self.live = self.vault.live_keys()
 
     def tags_are_hidden(self):

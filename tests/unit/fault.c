@@ -12,7 +12,7 @@
 
 static unsigned wanted, from, upto;
 static int failure;
-static _Atomic unsigned count;
+static _Atomic unsigned count, unflushed;
 
 void
 fault_set(unsigned files, unsigned first, unsigned last, int error)
@@ -21,6 +21,7 @@ fault_set(unsigned files, unsigned first, unsigned last, int error)
 	upto = last;
 	failure = error;
 	atomic_store(&count, 0);
+	atomic_store(&unflushed, 0);
 	wanted = files;
 }
 
@@ -34,6 +35,12 @@ unsigned
 fault_count(void)
 {
 	return atomic_load(&count);
+}
+
+unsigned
+fault_unflushed(void)
+{
+	return atomic_load(&unflushed);
 }
 
 static int allocation_error;
@@ -78,6 +85,13 @@ judge(int fd)
 	return failure;
 }
 
+static void
+note_write(int fd)
+{
+	if (wanted != 0 && (file_of(fd) & wanted) != 0 && (fcntl(fd, F_GETFL) & O_DSYNC) == 0)
+		atomic_fetch_add(&unflushed, 1);
+}
+
 static int
 failed(int error)
 {
@@ -96,6 +110,7 @@ write_at(int fd, const void *buf, size_t len, off64_t at)
 		(void)syscall(SYS_pwrite64, fd, buf, len / 2 / 512 * 512, at);
 		_exit(FAULT_EXIT_STATUS);
 	}
+	note_write(fd);
 	return syscall(SYS_pwrite64, fd, buf, len, at);
 }
 
@@ -126,6 +141,7 @@ writev(int fd, const struct iovec *v, int n)
 		(void)syscall(SYS_writev, fd, v, n / 2);
 		_exit(FAULT_EXIT_STATUS);
 	}
+	note_write(fd);
 	return syscall(SYS_writev, fd, v, n);
 }
 
@@ -138,6 +154,8 @@ fdatasync(int fd)
 		return failed(fault);
 	if (fault == FAULT_TORN)
 		_exit(FAULT_EXIT_STATUS);
+	if (wanted != 0 && (file_of(fd) & wanted) != 0)
+		atomic_store(&unflushed, 0);
 	return (int)syscall(SYS_fdatasync, fd);
 }
 

@@ -25,4 +25,7 @@ void fault_allocation(int error);
 /* Calls on those files since fault_set(). */
 unsigned fault_count(void);
 
+/* Writes to them since then that no flush came after, through descriptors that do not flush by themselves. */
+unsigned fault_unflushed(void);
+
 #endif /* TESTS_FAULT_H */

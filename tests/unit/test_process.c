@@ -257,6 +257,7 @@ stuck_life(void)
 	must(vault_bed_create(b, shared->person, shared->id) == STATUS_OK);
 	must(reader_begin(b->vault, &rd) == STATUS_OK);
 	shared->rc = vault_bed_erase(b, shared->id);
+	must(shared->rc == STATUS_INDETERMINATE);
 	shared->answered = true;
 	for (;;)
 		(void)pause();

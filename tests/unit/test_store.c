@@ -8,12 +8,14 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "scratch.h"
 #include "server/store/medium.h"
 #include "server/store/store.h"
@@ -199,6 +201,24 @@ all_or_nothing(void **state)
 	store_snapshot_free(s);
 	store_batch_abort(NULL);
 	store_snapshot_free(NULL);
+}
+
+/* K4: when a commit has returned, nothing of it waits in the page cache. */
+static void
+flushed(void **state)
+{
+	struct store_batch *b;
+
+	(void)state;
+	fault_set(FAULT_STORE, FAULT_FOR_EVER, FAULT_FOR_EVER, EIO);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(store_batch_begin(st, &b), STATUS_OK);
+		assert_int_equal(store_batch_put(b, STORE_META, text("a"), text("1")), STATUS_OK);
+		assert_int_equal(store_batch_commit(b), STATUS_OK);
+		assert_int_equal(fault_unflushed(), 0);
+		assert_true(fault_count() >= 3 * (i + 1));
+	}
+	fault_none();
 }
 
 /* In tables whose keys mostly grow, any order must do, and rows may be written twice. */
@@ -407,6 +427,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(snapshots, setup, teardown),
 		cmocka_unit_test_setup_teardown(seeking, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_or_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(flushed, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(persists, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_and_room_again, setup, teardown),
