@@ -49,7 +49,8 @@ count_dropped(struct overlay *o)
 	return n;
 }
 
-/* Never, but in a mutant: a page is sealed under the key that it had. */
+#ifdef PDV_MUTANT
+/* A page is sealed under the key that it had. */
 static bool
 mutant_keeps_key(struct overlay *o, const struct overlay_item *it)
 {
@@ -58,6 +59,9 @@ mutant_keeps_key(struct overlay *o, const struct overlay_item *it)
 	return mutant(wrapped_key_only) || (mutant(leaf_only) && it->node.level > 1) ||
 	    (mutant(insert_keeps_key) && count_dropped(o) == 0);
 }
+#else
+#define mutant_keeps_key(o, item) false
+#endif
 
 /* K2: a fresh key and a fresh nonce for every page that is written; the parent follows. */
 static enum status
