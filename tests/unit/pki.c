@@ -208,6 +208,8 @@ pki_new(void)
 	const char *tmp = getenv("TMPDIR");
 	struct pki *p;
 
+	/* As in engine_register, which comes later here: nng's threads outlive main. */
+	need(OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1);
 	need((p = calloc(1, sizeof(*p))) != NULL);
 	need(asprintf(&p->dir, "%s/pki.XXXXXX", tmp != NULL ? tmp : "/tmp") > 0);
 	need(mkdtemp(p->dir) != NULL);
