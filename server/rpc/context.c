@@ -245,22 +245,22 @@ log_denied(struct context *c, enum status rc)
 
 /* The last eighth of the house is for erasures: nobody can be kept by a crowd of others. */
 static bool
-is_crowded(struct context *c)
+is_crowded(const struct context *c, unsigned in_flight)
 {
 	unsigned all = c->r->o.limits.requests;
 
-	return !c->call.method->erasure && atomic_load(&c->r->in_flight) > all - all / 8;
+	return !c->call.method->erasure && in_flight > all - all / 8;
 }
 
 static void
-dispatch(struct context *c)
+dispatch(struct context *c, unsigned in_flight)
 {
 	struct bytes body = bytes_of(nng_msg_body(c->request), nng_msg_len(c->request));
 	enum status rc = dispatch_request(c->r->dispatch, body, c->from->principal, &c->call);
 
 	if (rc == STATUS_NOT_A_PRINCIPAL || rc == STATUS_DENIED)
 		log_denied(c, rc);
-	if (rc == STATUS_OK && is_crowded(c))
+	if (rc == STATUS_OK && is_crowded(c, in_flight))
 		rc = STATUS_BUSY;
 	if (rc == STATUS_OK)
 		run(c);
@@ -299,7 +299,7 @@ arrived(struct context *c, unsigned in_flight)
 	c->call.arrived_ns = clock_monotonic_ns();
 	atomic_store_explicit(&c->from->active_ns, c->call.arrived_ns, memory_order_relaxed);
 	if (rc == STATUS_OK) {
-		dispatch(c);
+		dispatch(c, in_flight);
 		return;
 	}
 	if (rc == STATUS_TOO_MANY && does_not_read(c)) {
