@@ -104,6 +104,7 @@ idempotency_fingerprint(const struct key *category, const struct key *also,
 		sodium_memzero(inner, sizeof(inner));
 	}
 	memcpy(out, tag, IDEMPOTENCY_FINGERPRINT_LEN);
+	sodium_memzero(tag, sizeof(tag));
 }
 
 enum status

@@ -238,6 +238,10 @@ test_requests_full(void **state)
 	b = bed_open(&limits);
 	ask_many(b, 8, "QUEUE_FULL", 5);
 	bed_free(b);
+	limits.requests = 8;		/* the last eighth is for erasures, which these are not */
+	b = bed_open(&limits);
+	ask_many(b, 10, "QUEUE_FULL", 3);
+	bed_free(b);
 }
 
 static void
