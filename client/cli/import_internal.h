@@ -1,7 +1,7 @@
 /*
  * The import's own state, shared by its files (noun_import.c reads, import_report.c
- * reports, lane.c keeps the order of rows, import_subject.c and import_transaction.c talk to
- * the vault).
+ * reports, lane.c and import_claim.c keep the order of rows, import_subject.c and
+ * import_transaction.c talk to the vault).
  *
  * I1 One thread runs all of it; answers reach it through the inbox.
  * I2 Rows of one subject (one key) form a lane, which has one call going at any time: two
@@ -9,6 +9,8 @@
  * I3 A row ends exactly once, in the tally, when its last answer is there.
  * I4 Whatever is called twice is found again first: a row whose outcome is unknown begins
  *    again with looking its subject up.
+ * I5 Rows of two subjects that name the same email or account id are not in flight together:
+ *    the row that comes first in the input has it, whatever the answers' order.
  */
 #ifndef CLI_IMPORT_INTERNAL_H
 #define CLI_IMPORT_INTERNAL_H
@@ -25,7 +27,8 @@ enum {
 	IMPORT_IN_FLIGHT = 64,
 	IMPORT_BYTES_MAX = 16 * 1024 * 1024,	/* of rows that have begun and not ended */
 	IMPORT_TRIES = 4,			/* of a row that others change meanwhile */
-	IMPORT_BUCKETS = 256			/* a power of two */
+	IMPORT_BUCKETS = 256,			/* a power of two */
+	IMPORT_CLAIMS = 16384			/* a power of two */
 };
 
 /* A row on its way. */
@@ -35,6 +38,13 @@ struct import_row {
 	uint64_t number;		/* in the tally */
 	uint64_t line;
 	size_t bytes;
+	bool claims;			/* counted in import.claims */
+};
+
+/* Values of one hash, of rows that have begun and not ended: all of one lane. */
+struct import_claim {
+	const struct import_lane *lane;
+	size_t rows;			/* 0: nobody's */
 };
 
 struct import;
@@ -81,8 +91,9 @@ struct import {
 	const char *name;		/* of the input, in reports */
 	struct import_lane *lanes[IMPORT_BUCKETS];
 	size_t lanes_n;
+	struct import_claim claims[IMPORT_CLAIMS];
 	size_t bytes;
-	struct import_row *parked;	/* read, but all calls are in use */
+	struct import_row *parked;	/* read, but it cannot begin yet */
 	char *reports[TALLY_WINDOW];	/* of refused rows, by number, until they are printed */
 	uint64_t told;			/* rows below this have been reported */
 	struct failure fatal;		/* code PDV_OK: none; else no row begins any more */
@@ -92,8 +103,8 @@ struct import {
 
 /*
  * lane_add(im, row):
- * Put a row into its lane, which begins if it is new. False: all calls are in use, and the
- * row stays the caller's.
+ * Put a row into its lane, which begins if it is new. False: all calls are in use, or a row
+ * before it must end first (I5), and the row stays the caller's.
  */
 bool lane_add(struct import *im, struct import_row *row);
 
@@ -148,6 +159,21 @@ void lane_retry(struct import_lane *lane, const struct failure *f);
  * A call failed: decide by its code between these two and the end of the import.
  */
 void lane_failed(struct import_lane *lane, const struct failure *f);
+
+/* --- import_claim.c --- */
+
+/*
+ * import_claim_free(im, row, lane):
+ * Whether no other lane has rows with a value of ${row}; ${lane} may be NULL, for none yet.
+ */
+bool import_claim_free(struct import *im, const struct import_row *row,
+    const struct import_lane *lane);
+
+/* import_claim_take(im, row, lane): the values of ${row} are the lane's, until import_claim_drop(). */
+void import_claim_take(struct import *im, struct import_row *row, const struct import_lane *lane);
+
+/* import_claim_drop(im, row): the row ends; nothing happens if it never took. */
+void import_claim_drop(struct import *im, struct import_row *row);
 
 /* --- import_subject.c, import_transaction.c --- */
 

@@ -1,51 +1,16 @@
-/* The order of rows: see I2 to I4 in import_internal.h. */
+/* The order of rows: see I2 to I5 in import_internal.h. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "import_internal.h"
+#include "loose.h"
 #include "must.h"
 
-/* The next character of a key that counts, in lower case; at the end 0. Blanks do not count. */
-static unsigned char
-next_of(const char **key)
-{
-	unsigned char c;
-
-	while (**key == ' ' || **key == '\t')
-		(*key)++;
-	if ((c = (unsigned char)**key) == '\0')
-		return 0;
-	(*key)++;
-	return c >= 'A' && c <= 'Z' ? (unsigned char)(c - 'A' + 'a') : c;
-}
-
-/*
- * FNV-1a (Fowler, Noll, Vo). Only spreads keys over the buckets of this process. Two keys that the vault may
- * take for the same share a lane; that some others do as well costs a little time.
- */
 static size_t
 bucket_of(const char *key)
 {
-	uint32_t h = 2166136261u;
-	unsigned char c;
-
-	while ((c = next_of(&key)) != 0)
-		h = (h ^ c) * 16777619u;
-	return h % IMPORT_BUCKETS;
-}
-
-static bool
-same_key(const char *a, const char *b)
-{
-	unsigned char c;
-
-	do {
-		c = next_of(&a);
-		if (c != next_of(&b))
-			return false;
-	} while (c != 0);
-	return true;
+	return loose_hash(key) % IMPORT_BUCKETS;
 }
 
 static void
@@ -344,15 +309,16 @@ lane_add(struct import *im, struct import_row *row)
 	struct import_lane *lane = im->lanes[bucket_of(row->data.key)];
 	bool fresh;
 
-	while (lane != NULL && !same_key(lane->key, row->data.key))
+	while (lane != NULL && !loose_same(lane->key, row->data.key))
 		lane = lane->next;
 	fresh = lane == NULL;
-	if (fresh && im->lanes_n == IMPORT_IN_FLIGHT)
+	if ((fresh && im->lanes_n == IMPORT_IN_FLIGHT) || !import_claim_free(im, row, lane))
 		return false;
 	if (fresh && (lane = lane_new(im, row)) == NULL) {
 		(void)failure_memory(&im->fatal);
 		return false;
 	}
+	import_claim_take(im, row, lane);
 	row->next = NULL;
 	*lane->waiting_last = row;
 	lane->waiting_last = &row->next;

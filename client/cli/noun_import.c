@@ -64,6 +64,7 @@ import_row_free(struct import *im, struct import_row *row)
 	if (row == NULL)
 		return;
 	im->bytes -= row->bytes;
+	import_claim_drop(im, row);
 	convert_drop(&row->data);
 	free(row);
 }

@@ -49,6 +49,23 @@ by_account(const char *account)
 	return i;
 }
 
+/* Whether somebody holds the first email of ${identity}. */
+static bool
+email_taken(const Pdvault__V1__Identity *identity)
+{
+	Pdvault__V1__Identity *held;
+	bool taken = false;
+	size_t i;
+
+	for (i = 0; identity->n_emails > 0 && i < import_vault.n && !taken; i++) {
+		held = pdvault__v1__identity__unpack(NULL, import_vault.subjects[i].identity_len,
+		    import_vault.subjects[i].identity);
+		taken = held->n_emails > 0 && strcmp(held->emails[0], identity->emails[0]) == 0;
+		pdvault__v1__identity__free_unpacked(held, NULL);
+	}
+	return taken;
+}
+
 static void
 keep_identity(struct import_held *h, const Pdvault__V1__Identity *identity)
 {
@@ -100,7 +117,7 @@ create(const Pdvault__Rpc__V1__Request *q, struct fake_reply *out)
 
 	pdvault__v1__create_subject_response__init(&r);
 	assert_true(import_vault.n < IMPORT_VAULT_SUBJECTS);
-	if (by_account(m->identity->account_ids[0]) < import_vault.n) {
+	if (by_account(m->identity->account_ids[0]) < import_vault.n || email_taken(m->identity)) {
 		fail_with(out, PDV_ALREADY_EXISTS, "LOOKUP_TAKEN");
 	} else {
 		keep_identity(h, m->identity);

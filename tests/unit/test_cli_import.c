@@ -22,33 +22,27 @@
 #include "import_vault.h"
 #include "pdvault/v1/vault.pb-c.h"
 #include "pki.h"
+#include "scratch.h"
 
 enum { TEXT_LEN = 65536, PATH_LEN = 512 };
 
 static struct {
 	struct pki *pki;
 	struct fake *fake;
-	char folder[PATH_LEN];
+	char folder[256];
 	char out[TEXT_LEN], err[TEXT_LEN];
 } bed;
 
 static const char *
 in_folder(const char *name)
 {
-	static char path[2 * PATH_LEN];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", bed.folder, name);
-	return path;
+	return scratch_path(bed.folder, name);
 }
 
 static void
 write_file(const char *name, const char *text)
 {
-	FILE *out = fopen(in_folder(name), "w");
-
-	assert_non_null(out);
-	assert_true(fputs(text, out) >= 0);
-	assert_int_equal(fclose(out), 0);
+	scratch_write(in_folder(name), text, strlen(text));
 }
 
 static void
@@ -180,6 +174,26 @@ rows_of_one_subject_in_order(void **state)
 		    import_vault.subjects[i].identity);
 		assert_string_equal(last->name->full, "N99");
 		pdvault__v1__identity__free_unpacked(last, NULL);
+	}
+}
+
+/* I5: of two rows with one email the first has it, however many calls go on at once. */
+static void
+the_first_row_has_the_email(void **state)
+{
+	char text[TEXT_LEN] = "id,name,mail,tax\n", line[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 200; i++)
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%zu,N,m%zu@x,\n", i,
+		    i / 2);
+	write_file("s.csv", text);
+	assert_int_equal(import("s.csv", "s.map", "10s", false), EXITCODE_INVALID);
+	expect_counts(100, 0, 0, 100);
+	for (i = 0; i < 200; i++) {
+		(void)snprintf(line, sizeof(line), "s.csv:%zu: row: LOOKUP_TAKEN\n", i + 2);
+		assert_int_equal(strstr(bed.err, line) != NULL, i % 2 == 1);
 	}
 }
 
@@ -429,14 +443,10 @@ damaged_files(void **state)
 static int
 start(void **state)
 {
-	const char *tmp = getenv("TMPDIR");
-
 	(void)state;
 	bed.pki = pki_new();
 	bed.fake = fake_new(bed.pki, 0, import_vault_serve, NULL);
-	(void)snprintf(bed.folder, sizeof(bed.folder), "%s/pdvault-import-XXXXXX",
-	    tmp != NULL ? tmp : "/tmp");
-	assert_non_null(mkdtemp(bed.folder));
+	scratch_make(bed.folder);
 	(void)setenv("HOME", bed.folder, 1);
 	(void)setenv("PDVAULT_SERVER", fake_url(bed.fake), 1);
 	(void)setenv("PDVAULT_CA", pki_path(bed.pki, "ca.pem"), 1);
@@ -448,14 +458,8 @@ start(void **state)
 static int
 stop(void **state)
 {
-	static const char *const files[] = {"s.csv", "s.jsonl", "t.csv", "s.map", "t.map", "out", "err",
-	    "state"};
-	size_t i;
-
 	(void)state;
-	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		(void)unlink(in_folder(files[i]));
-	(void)rmdir(bed.folder);
+	scratch_remove(bed.folder);
 	fake_free(bed.fake);
 	pki_free(bed.pki);
 	nng_fini();			/* or connections that are being closed count as leaks */
@@ -468,6 +472,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(created_once, setup),
 		cmocka_unit_test_setup(rows_of_one_subject_in_order, setup),
+		cmocka_unit_test_setup(the_first_row_has_the_email, setup),
 		cmocka_unit_test_setup(refused_rows_are_told_in_order, setup),
 		cmocka_unit_test_setup(a_race_to_create, setup),
 		cmocka_unit_test_setup(an_unknown_outcome_is_looked_at, setup),
