@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -102,6 +103,8 @@ begin_one(struct bench *b)
 bool
 prepare_subjects(struct bench *b)
 {
+	const bool terminal = isatty(STDERR_FILENO) == 1;
+
 	b->subject_room = b->o.subjects + 4000000u;
 	if ((b->subject = calloc(b->subject_room, sizeof(*b->subject))) == NULL)
 		return false;
@@ -113,14 +116,15 @@ prepare_subjects(struct bench *b)
 	for (unsigned i = 0; i < b->o.subjects; i++) {
 		if (!begin_one(b))
 			return false;
-		if (i % 1000 == 0)
+		if (i % 1000 == 0 && terminal)
 			(void)fprintf(stderr, "\rcreating %u of %u", i, b->o.subjects);
 	}
 	(void)pthread_mutex_lock(&b->lock);
 	while (b->active > 0)
 		(void)pthread_cond_wait(&b->idle, &b->lock);
 	(void)pthread_mutex_unlock(&b->lock);
-	(void)fprintf(stderr, "\rcreated %" PRIu64 " of %u \n", b->subject_count, b->o.subjects);
+	(void)fprintf(stderr, "%screated %" PRIu64 " of %u \n", terminal ? "\r" : "", b->subject_count,
+	    b->o.subjects);
 	if (b->errors > 0)
 		(void)fprintf(stderr, "pdvault-bench: %" PRIu64 " creations failed, the first with %s\n",
 		    b->errors, b->first_error);
