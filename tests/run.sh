@@ -3,7 +3,8 @@
 # fuzzers for some seconds, system tests, and from the same ctest run the trees of the other presets
 # (release: what is deployed; tsan: the unit tests again; forensic). --nightly adds the long ones. --model
 # runs the model of the switch alone; --mutants, alone too, builds each fake of a shred of server/mutant.h,
-# which the tests must catch. Ends with ctest's summary.
+# which the tests must catch. Ends with the forensic tests by number, and the line "N passed, N failed,
+# N skipped".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -58,5 +59,12 @@ if [ "$nightly" = yes ]; then
 fi
 
 say "tests ($((SECONDS - began)) s)"
-tested=yes
-ctest --test-dir build/dev --parallel "$jobs" --output-on-failure "${skip[@]}"
+export PDVAULT_HELD=$PWD/build/held
+: >"$PDVAULT_HELD"
+rm -f build/tests.xml
+ctest --test-dir build/dev --parallel "$jobs" --output-on-failure "${skip[@]}" \
+	--output-junit "$PWD/build/tests.xml" || true
+
+say "forensic tests by number ($((SECONDS - began)) s)"
+[ ! -f build/tests.xml ] || tested=yes
+tests/summary build/tests.xml "$PDVAULT_HELD"

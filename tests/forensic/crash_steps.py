@@ -12,7 +12,7 @@ import reader
 import tape
 import wire
 from lab import bed
-from bed import need, same, say, step
+from bed import held, need, same, say, step
 
 REFUSED, STOPPED = 4, 86
 INDETERMINATE = 'UNKNOWN OUTCOME_INDETERMINATE'
@@ -72,6 +72,8 @@ def history(b, h, calls, judge, chance, thorough):
             disks += 1
             judge.judge(image, h.allowed(n), f'before call {n} ({name})')
     say(f'{len(wanted)} points, {disks} disks, {judge.starts} of them different: each serves')
+    held(15, f'{len(wanted)} points of create, update, erase')
+    held(16, f'{judge.starts} different disks')
 
 
 def at_rest(b, disk, name):
@@ -126,6 +128,7 @@ def batches(b, h, calls, judge, chance, thorough):
             crowd(b, ids, known, victim, f'together, before call {n} ({name})')
     switches = sum(c.kind == tape.WRITE and c.flushes and c.path.endswith('data.mdb') for c in again) - 1
     need(switches < CROWD, 'no two requests shared a switch')
+    held(15, f'{points} points of requests that share a switch')
     say(f'{len(answers)} requests in {switches} switches, {points} points, {judge.starts - before} starts')
 
 
@@ -191,7 +194,7 @@ def recoveries(b, h, calls, judge, chance, thorough):
             disk = spoiled_recovery(b, image, number)
             for variant, left in (('flushed', disk.flushed()), ('written', disk.written())):
                 judge.judge(left, range(shown, shown + 1), f'recovery, {name}, call {number} failed ({variant})')
-    say(f'{len(bases)} recoveries, {points} points and the failure of each call, {judge.starts - before} starts')
+    held(19, f'{len(bases)} recoveries, {points} points and the failure of each call, {judge.starts - before} starts')
 
 
 def spoiled_recovery(b, image, number):
@@ -283,6 +286,7 @@ def ends(b, h, calls, judge):
         shown += 'ne'[same_but_for_time(b, h, judge, f'ended at call {number}', r.count)]
     need(shown.lstrip('n').strip('e') == '', f'not once and for all: {shown}')
     say(f'{len(numbers)} ends; not erased, then erased: {shown}')
+    held(15, f'the process ends at each of {len(numbers)} calls of an erasure')
 
 
 # How a call fails: once and then all is well again, or from there on.
@@ -320,6 +324,9 @@ def failing(b, h, calls, judge):
                 need(not gone or said in ('OK', 'ended', INDETERMINATE), f'{why}: {said}, and it is done')
             where = f'{tape.NAMES[hit[0].kind]} {os.path.basename(hit[0].path)}'
             told.setdefault((where, said, gone), []).append(fault)
+    held(8, 'no text in what was written when calls failed')
+    held(17, f'EIO, ENOSPC or half a write at {len(numbers)} calls')
+    held(18, f'a flush fails at {len(numbers)} calls')
     for (where, said, gone), faults in told.items():
         say(f'{where}: {said}, {"erased" if gone else "not erased"} ({len(faults)}: {", ".join(sorted(set(faults)))})')
 
@@ -340,3 +347,4 @@ def rolled_back(b, h, calls, judge):
     done = h.deeds.index(deed_of(h, SWITCH)) + 1
     same(judge.look(range(done, done + 1), 'K5 lost'), done, 'deeds')
     say('the anchor from before K5: serves, and overwrites the old slot again')
+    held(26, 'store or anchor alone from before a switch is refused')

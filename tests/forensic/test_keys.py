@@ -14,7 +14,7 @@ import shutil
 
 import lab
 import reader
-from bed import main, need, same, say, step
+from bed import held, main, need, same, say, step
 from lab import key_id
 
 MARK = 'Marker Of Knights'
@@ -116,6 +116,7 @@ def anchor_closed(before, after):
     same(sum(s.valid for s in after.vault.slots), 1, 'valid slots')
     with open(os.path.join(after.folder, 'anchor'), 'rb') as f:
         need(before.blocks.read() == f.read(), 'F29: the blocks of before are let go, not overwritten')
+    held(29, 'the file that was open before the shred is the anchor of after')
     old = after.folder + '.old'
     shutil.copytree(before.folder, old)
     shutil.copy(os.path.join(after.folder, 'anchor'), os.path.join(old, 'anchor'))
@@ -137,7 +138,7 @@ def older_keys(older, before, subject):
                 continue
             raise lab.bed.Failed(f'F4: a key that is older than the person ({older.live[key]}) opens a box of '
                                  f'kind {box.kind}')
-    say(f'F4: {len(older.live)} keys of before the person open none of {len(boxes)} boxes')
+    held(4, f'{len(older.live)} keys of before the person open none of {len(boxes)} boxes of the store before')
 
 
 def distinct(b):
@@ -208,6 +209,9 @@ def erase(b, lab_registry_before, older, victim, i):
     need(key_id(after.vault.root) in {ident for where, _, ident in found if where == 'image'},
          'the live root key is not in the image: the search counts for nothing')
     need(not any(where != 'image' for where, _, _ in found), 'a living key stands in a file in the open')
+    held(1, f'{len(dead)} dead keys, in no file and not in memory')
+    held(35, 'no tag of a look-up stands in the open')
+    held(3, f'{len(boxes)} boxes of the erased, and no path to one')
     older_keys(older, before, subject)
     return before, after
 
@@ -241,6 +245,7 @@ def erase_category(b, victim, i, gone, stays):
     dead.update(derived(before, [x for x in sealed + keyring if key_id(x.key) in dead]))
     found = search(b, 'image', living, dead)
     need(not any(ident in dead for _, _, ident in found), 'F1: a dead key is still there')
+    held(1, f'{len(dead)} dead keys after the shred of a category')
     b.cli('billing', 'get', victim, expect=4 if gone == 3 else 0)
     b.cli('subject', 'get', victim, expect=0)
 
@@ -262,7 +267,8 @@ def unrelated(b, first, before, i):
             raise lab.bed.Failed('a key of the second opens the first')
     ids = distinct(b)
     b.cli('subject', 'get', first, expect=4)
-    say(f'F11: nothing in common; {len(ids)} keys were made, no two the same')
+    held(11, 'id, pseudonym, slot and keys have nothing in common')
+    held(12, f'{len(ids)} keys, no two the same')
 
 
 def run(bin):

@@ -9,7 +9,7 @@ import os
 
 import lab
 import marks
-from bed import main, need, same, say, step
+from bed import held, main, need, same, say, step
 import wire
 
 MARKS = {
@@ -139,6 +139,7 @@ def run(bin):
         same(b.stop(), 0, 'exit status')
         in_files(b, 'stopped')
         need(not left, f'F5: markers are left in {left}')
+    held(5, 'files, logs and memory, live, erased, killed and started again')
 
 
 main(run)

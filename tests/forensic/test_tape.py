@@ -23,7 +23,7 @@ import reader
 import tape
 import wire
 from lab import bed
-from bed import main, need, same, say, step
+from bed import held, main, need, same, say, step
 from reader import KEYRING, RECORD, TRANSACTION
 
 VICTIM, PARTLY, UPDATED, LONG = 1, 2, 0, 3
@@ -249,6 +249,8 @@ def on_tape(story):
     _, mine = search(story, pieces, story.earlier.keys | story.after.keys, 'F2 and F4 together')
     same(mine, [], 'F2, F4: boxes of the erased that open')
 
+    held(2, f'{len(pieces)} boxes that were ever written')
+    held(4, 'keys of before, all boxes that were ever written')
     for m, what in ((story.between, 'the root of between'), (story.just_before, 'the root just before')):
         opened, mine = search(story, pieces, {m.vault.root}, f'control, {what}')
         need({b.data for b in m.vault.boxes} <= {p.data for p in opened}, 'control: what lived then')
@@ -262,6 +264,7 @@ def one_parent(opened):
     """F13: of all boxes that one root leads to, each key lies in one."""
     places = collections.Counter(k for p, (_, plain) in opened.items() for k in finder.keys_in(p.kind, plain))
     same([n for n in places.values() if n != 1], [], 'F13: keys that lie in several places')
+    held(13, f'{len(places)} keys')
 
 
 # --- F5, F6, F7 ---
@@ -278,7 +281,9 @@ def in_the_open(story):
     found, windows = b.scan(ids, 'written')
     same(found, [('written', len(data), lab.key_id(root))], 'F6: keys that were written to the store')
     need(not marks.found(data, [crash.MARK, 'bishops.example', 'x' * 40]), 'F5: text that was written to the store')
-    say(f'{len(data)} bytes written; {len(ids)} keys in none of {windows} windows, no text')
+    held(5, f'{len(data)} bytes written to the store')
+    held(6, f'{len(ids)} keys in none of {windows} windows')
+    held(7, 'the same, with requests that were refused')
 
 
 # --- F9 ---
@@ -317,6 +322,7 @@ def copies(story, find):
         need({x.data for x in story.after.vault.boxes} <= {p.data for p in opened}, f'{name}: what lives')
     _, mine = search(story, pieces_of(story, found['cp']), {story.just_before.vault.root}, 'control, cp')
     need(mine, 'control: free pages of the copy hold nothing of the erased')
+    held(9, ', '.join(found))
 
 
 def previous_meta(story):
@@ -336,7 +342,7 @@ def previous_meta(story):
             continue
         need(opens, 'F9: the meta page before opens')
         need(story.person(VICTIM) in vault.people, 'control: the erased one is not there')
-    say('F9: the meta page before opens with the anchor of before (control), and not with that of after')
+    held(9, 'the meta page before opens with the anchor of before (control), and not with that of after')
 
 
 def run(bin):

@@ -59,6 +59,15 @@ def say(text):
     print(f'   {text}', flush=True)
 
 
+def held(number, text):
+    """A test by its F-number has held: tests/run.sh shows these (tests/summary)."""
+    line = f'F{number} held: {text}'
+    print(line, flush=True)
+    if 'PDVAULT_HELD' in os.environ:
+        with open(os.environ['PDVAULT_HELD'], 'a', encoding='utf-8') as f:
+            f.write(f'{line}\n')
+
+
 def soon(condition, what, patience=PATIENCE):
     """The condition becomes true; its value."""
     end = time.monotonic() + patience
