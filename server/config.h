@@ -38,6 +38,7 @@ struct config_principal {
 
 struct config {
 	char *vault_path, *anchor_path, *seal_file_path;
+	struct config_words anchor_copies;
 	uint64_t vault_number;
 	uint64_t country_code;		/* 0: none */
 	uint64_t map_bytes, reserve_bytes;

@@ -94,19 +94,55 @@ keep(const struct target *t, const char *text)
 	return (*place = strdup(text)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+/* The path in text[0 .. len-1], relative to the folder. */
+static enum status
+absolute(const struct target *t, const char *text, size_t len, char out[static CONFIG_PATH_MAX])
+{
+	int n = snprintf(out, CONFIG_PATH_MAX, "%s%s%.*s", text[0] == '/' ? "" : t->folder,
+	    text[0] == '/' ? "" : "/", (int)len, text);
+
+	if (n < 0 || (size_t)n >= CONFIG_PATH_MAX)
+		return expected(t, "a path of at most %u bytes was expected", CONFIG_PATH_MAX - 1);
+	return STATUS_OK;
+}
+
 static enum status
 set_path(const struct target *t, const char *text)
 {
 	char path[CONFIG_PATH_MAX];
-	int n;
+	enum status rc;
 
 	if (text[0] == '\0')	/* only where the preset is empty: no such file */
 		return t->key->min == 0 ? keep(t, text) : expected(t, "a path was expected");
-	n = snprintf(path, sizeof(path), "%s%s%s", text[0] == '/' ? "" : t->folder,
-	    text[0] == '/' ? "" : "/", text);
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return expected(t, "a path of at most %u bytes was expected", CONFIG_PATH_MAX - 1);
-	return keep(t, path);
+	rc = absolute(t, text, strlen(text), path);
+	return rc == STATUS_OK ? keep(t, path) : rc;
+}
+
+static enum status
+set_paths(const struct target *t, const char *text)
+{
+	static const char blanks[] = " \t";
+	struct config_words *w = t->place;
+	enum status rc = STATUS_OK;
+	const char *end;
+	size_t len;
+
+	if ((w->text = calloc(t->key->max, CONFIG_PATH_MAX)) == NULL
+	    || (w->word = calloc(t->key->max, sizeof(*w->word))) == NULL)
+		return STATUS_NO_MEMORY;
+	for (; text[strspn(text, blanks)] != '\0' && rc == STATUS_OK; text = end + (*end == ',')) {
+		text += strspn(text, blanks);
+		end = text + strcspn(text, ",");
+		for (len = (size_t)(end - text); len > 0 && strchr(blanks, text[len - 1]) != NULL; len--)
+			;
+		if (len == 0 || w->count == t->key->max)
+			return expected(t, "at most %" PRIu64 " paths with commas between them were expected",
+			    t->key->max);
+		rc = absolute(t, text, len, w->text + (size_t)w->count * CONFIG_PATH_MAX);
+		w->word[w->count] = w->text + (size_t)w->count * CONFIG_PATH_MAX;
+		w->count++;
+	}
+	return rc;
 }
 
 static enum status
@@ -210,6 +246,7 @@ static const struct type {
 	const char *form;
 } types[] = {
 	[CONFIG_PATH] = { set_path, "a path" },
+	[CONFIG_PATHS] = { set_paths, "paths with commas between them" },
 	[CONFIG_COUNT] = { set_count, "a number" },
 	[CONFIG_BYTES] = { set_bytes, "bytes, as 4096, 64K, 4M, 1G" },
 	[CONFIG_TIME] = { set_time, "a time, as 500ms, 10s, 5m, 1h" },
@@ -243,6 +280,7 @@ config_value_free(const struct config_key *k, void *object)
 	case CONFIG_SPIFFE:
 		free(*(char **)place);
 		break;
+	case CONFIG_PATHS:
 	case CONFIG_URLS:
 	case CONFIG_WORDS:
 		free(w->text);

@@ -9,6 +9,7 @@
 
 enum config_type {
 	CONFIG_PATH,		/* char *: a path */
+	CONFIG_PATHS,		/* struct config_words: up to max paths with commas between them, or none */
 	CONFIG_COUNT,		/* uint64_t */
 	CONFIG_BYTES,		/* uint64_t: a number with K, M, G or T (powers of 1024) */
 	CONFIG_TIME,		/* uint64_t, milliseconds: a number with ms, s, m or h */

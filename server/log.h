@@ -28,6 +28,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(ANCHOR_CLASS, "anchor_class", INFO)                 \
 	X(ANCHOR_CLASS_CHANGED, "anchor_class_changed", WARN) \
 	X(ANCHOR_ERROR, "anchor_error", ERROR)                \
+	X(ANCHOR_WRITTEN, "anchor_written", WARN)             \
+	X(ANCHOR_RETIRED, "anchor_retired", WARN)             \
 	X(RECOVERY, "recovery", INFO)                         \
 	X(RECOVERY_REFUSED, "recovery_refused", ERROR)        \
 	X(STORE_OPEN, "store_open", INFO)                     \

@@ -4,40 +4,12 @@
 
 #include "server/config.h"
 #include "server/harden.h"
-#include "server/init.h"
 #include "server/serve.h"
+#include "server/verbs.h"
 #include "server/version.h"
 
 /* Exit statuses; a storage error whose outcome is unknown is WRITER_EXIT_INDETERMINATE. */
 enum { DONE = 0, FAILED = 1, USAGE = 2, MISCONFIGURED = 3, REFUSED = 4 };
-
-static const struct verb {
-	const char *name;
-	enum status (*run)(const struct config *c, bool force_class_d);
-	const char *help;
-} verbs[] = {
-	{ "init", init_vault, "make a new vault: store, anchor and key file" },
-	{ "run", serve_run, "serve until SIGTERM; SIGHUP reads the certificates again" },
-	{ "check", init_check, "say whether the server could start" },
-};
-
-static int
-help(void)
-{
-	size_t i;
-
-	(void)puts("usage: pdvaultd VERB --config FILE [--force-class-d]\n");
-	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		(void)printf("  %-12s %s\n", verbs[i].name, verbs[i].help);
-	(void)puts("  config-help  print every key of the configuration file\n\n"
-	    "  --config FILE     the configuration file\n"
-	    "  --force-class-d   take a place for the anchor where old keys cannot be erased\n"
-	    "  --help, --version\n\n"
-	    "exit status: 0 done, 1 failed, 2 usage, 3 configuration not usable, 4 refused (the\n"
-	    "log says why; a restart will not help), 70 a storage error of unknown outcome (a\n"
-	    "restart recovers)");
-	return DONE;
-}
 
 static int
 usage(const char *what)
@@ -54,7 +26,7 @@ exit_status(enum status rc)
 }
 
 static int
-run(const struct verb *v, const char *path, bool force_class_d)
+run(const struct verb *v, const char *path, const struct verb_options *o)
 {
 	struct ini_faults f = { 0 };
 	struct config *c = NULL;
@@ -70,7 +42,7 @@ run(const struct verb *v, const char *path, bool force_class_d)
 	if (rc != STATUS_OK)
 		goto out;
 	log_set_level(c->log_level);
-	rc = v->run(c, force_class_d);
+	rc = v->run(c, o);
 out:
 	config_free(c);
 	return exit_status(rc);
@@ -79,39 +51,56 @@ out:
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "force-class-d", no_argument, NULL, 'f' },
+	{ "from", required_argument, NULL, 'o' },
+	{ "previous", no_argument, NULL, 'p' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
 	{ NULL, 0, NULL, 0 },
 };
 
+/* An option belongs to one verb only. */
+static int
+run_verb(char **word, int count, const char *path, const struct verb_options *o)
+{
+	const struct verb *v = verb_find(word, count);
+
+	if (v == NULL)
+		return usage(count == 0 ? "a verb was expected" : "unknown verb");
+	if ((v->run == verb_anchor_move) != (o->from.count > 0))
+		return usage("--from goes with anchor move");
+	if (o->previous && v->run != verb_recover)
+		return usage("--previous goes with recover");
+	return path != NULL ? run(v, path, o) : usage("--config is missing");
+}
+
 int
 main(int argc, char **argv)
 {
 	const char *path = NULL;
-	bool force_class_d = false;
-	size_t i;
+	struct verb_options o = { .force_class_d = false };
 	int got;
 
 	while ((got = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (got == 'h')
-			return help();
+		if (got == 'h') {
+			verb_help();
+			return DONE;
+		}
 		if (got == 'v')
 			return puts("pdvaultd " VERSION_TEXT) < 0;
 		if (got == '?')
 			return USAGE;		/* getopt_long has said what */
+		if (got == 'o' && o.from.count == ANCHOR_FILES_MAX)
+			return usage("too many files --from");
+		if (got == 'o')
+			o.from.path[o.from.count++] = optarg;
 		if (got == 'c')
 			path = optarg;
-		force_class_d |= got == 'f';
+		o.force_class_d |= got == 'f';
+		o.previous |= got == 'p';
 	}
-	if (optind + 1 != argc)
-		return usage("exactly one verb was expected");
-	if (strcmp(argv[optind], "config-help") == 0) {
+	if (optind + 1 == argc && strcmp(argv[optind], "config-help") == 0) {
 		config_help(stdout);
 		return DONE;
 	}
-	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(argv[optind], verbs[i].name) == 0)
-			return path != NULL ? run(&verbs[i], path, force_class_d)
-			    : usage("--config is missing");
-	return usage("unknown verb");
+	return run_verb(argv + optind, argc - optind, path, &o);
 }

@@ -32,11 +32,14 @@ void
 serve_vault_options(const struct config *c, bool force_class_d, struct vault_options *out)
 {
 	*out = (struct vault_options){
-		.store_path = c->vault_path, .anchor_path = c->anchor_path,
+		.store_path = c->vault_path, .anchor = { { c->anchor_path }, 1 },
 		.key_path = c->seal_file_path, .number = (uint16_t)c->vault_number,
 		.map_bytes = c->map_bytes, .reserve_bytes = c->reserve_bytes,
 		.country_code = (uint16_t)c->country_code, .force_class_d = force_class_d,
 	};
+	must(c->anchor_copies.count < ANCHOR_FILES_MAX);
+	for (unsigned i = 0; i < c->anchor_copies.count; i++)
+		out->anchor.path[out->anchor.count++] = c->anchor_copies.word[i];
 }
 
 static enum status

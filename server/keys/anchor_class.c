@@ -127,16 +127,31 @@ anchor_class_decide(const struct anchor_facts *f, const char **why)
 	return class;
 }
 
-enum anchor_class
-anchor_class(struct anchor *a, const char **why)
+static enum anchor_class
+class_of_file(const struct anchor_file *file, const char **why)
 {
 	struct anchor_facts f;
 	uint8_t now[SEAL_DIGEST_LEN];
 
-	anchor_place_look(a->fd, &real_roots, &f);
-	f.moved = a->mapped && anchor_place_extents(a->fd, now, NULL) &&
-	    sodium_memcmp(now, a->extents, sizeof(now)) != 0;
+	anchor_place_look(file->fd, &real_roots, &f);
+	f.moved = file->mapped && anchor_place_extents(file->fd, now, NULL) &&
+	    sodium_memcmp(now, file->extents, sizeof(now)) != 0;
 	return anchor_class_decide(&f, why);
+}
+
+enum anchor_class
+anchor_class(struct anchor *a, const char **why)
+{
+	enum anchor_class worst = 0, one;
+	const char *because;
+
+	for (size_t i = 0; i < a->files; i++) {
+		if (a->file[i].retiring || (one = class_of_file(&a->file[i], &because)) <= worst)
+			continue;
+		worst = one;
+		*why = because;
+	}
+	return worst;
 }
 
 enum anchor_class

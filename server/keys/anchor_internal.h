@@ -7,20 +7,47 @@
 
 #include "server/keys/anchor.h"
 
-/*
- * Invariants:
- *  1. out and in are zero between calls.
- *  2. While the anchor is open the file has one name, ANCHOR_LEN bytes and our lock.
- */
-struct anchor {
-	struct anchor_options o;	/* o.path is path */
+struct anchor_file {
 	char *path;
 	int fd;
+	bool retiring;
+	bool read_only;
 	bool direct;			/* O_DIRECT is in force */
-	uint8_t *out, *in;		/* ANCHOR_SLOT_LEN each, whole pages, locked */
 	bool mapped;			/* extents is known */
 	uint8_t extents[SEAL_DIGEST_LEN];
 };
+
+/*
+ * Invariants:
+ *  1. out and in are zero between calls.
+ *  2. While the anchor is open each file has one name, ANCHOR_LEN bytes and our lock.
+ */
+struct anchor {
+	struct anchor_options o;	/* its paths are not looked at after opening */
+	struct anchor_file file[2 * ANCHOR_FILES_MAX];
+	size_t files;			/* those that retire come last */
+	uint8_t *out, *in;		/* ANCHOR_SLOT_LEN each, whole pages, locked */
+};
+
+/* --- anchor_file.c: one file. All wipe the buffers before they return. --- */
+
+/* As anchor_open(). f->path and f->retiring are set. */
+enum status anchor_file_open(struct anchor *a, struct anchor_file *f) MUST_USE;
+
+/* As anchor_load(). */
+enum status anchor_file_load(struct anchor *a, struct anchor_file *f, uint64_t epoch,
+    struct key *root) MUST_USE;
+
+/* Whether the slot of ${epoch} gives ${root}: as anchor_verify(). */
+enum status anchor_file_gives(struct anchor *a, struct anchor_file *f, uint64_t epoch,
+    const struct key *root) MUST_USE;
+
+/* As anchor_prepare(). */
+enum status anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch,
+    const uint8_t *commitment, const struct key *root) MUST_USE;
+
+/* Overwrites slot ${place} with random bytes: as anchor_settle(). */
+enum status anchor_file_erase(struct anchor *a, struct anchor_file *f, unsigned place) MUST_USE;
 
 /* --- anchor_slot.c: bytes of a slot; docs/FORMAT.md. Any thread. --- */
 
@@ -53,17 +80,17 @@ enum status anchor_slot_unwrap(const uint8_t slot[static ANCHOR_SLOT_LEN],
 
 /* --- anchor_io.c: whole slots, logged and counted when they fail. --- */
 
-/* Sets a->direct to whether the file system takes O_DIRECT. */
-enum status anchor_io_begin(struct anchor *a) MUST_USE;
+/* Sets f->direct to whether the file system takes O_DIRECT. */
+enum status anchor_io_begin(struct anchor *a, struct anchor_file *f) MUST_USE;
 
 /* Reads slot ${place} into a->in, past the page cache. STATUS_IO. */
-enum status anchor_io_read(struct anchor *a, unsigned place) MUST_USE;
+enum status anchor_io_read(struct anchor *a, const struct anchor_file *f, unsigned place) MUST_USE;
 
 /*
  * Writes a->out over slot ${place}, flushes, reads it back past the page cache into a->in;
  * STATUS_ANCHOR: any of this failed, or other bytes came back.
  */
-enum status anchor_io_replace(struct anchor *a, unsigned place) MUST_USE;
+enum status anchor_io_replace(struct anchor *a, const struct anchor_file *f, unsigned place) MUST_USE;
 
 /* Logs ANCHOR_ERROR with errno, where that is not 0, and counts. */
 void anchor_io_complain(const char *path, const char *what);

@@ -122,48 +122,48 @@ offset(unsigned place)
 }
 
 static enum status
-write_slot(struct anchor *a, unsigned place)
+write_slot(const struct anchor *a, const struct anchor_file *f, unsigned place)
 {
 	size_t done = 0;
 	ssize_t n;
 
 	while (done < ANCHOR_SLOT_LEN) {
-		n = pwrite_(a->fd, a->out + done, ANCHOR_SLOT_LEN - done,
+		n = pwrite_(f->fd, a->out + done, ANCHOR_SLOT_LEN - done,
 		    offset(place) + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			errno = n == 0 ? ENOSPC : errno;
-			anchor_io_complain(a->o.path, "a slot cannot be written");
+			anchor_io_complain(f->path, "a slot cannot be written");
 			return STATUS_ANCHOR;
 		}
 		done += (size_t)n;
 	}
 	/* Once failed it is never asked again: the kernel forgets, and the next one succeeds. */
-	if (fdatasync_(a->fd) != 0) {
-		anchor_io_complain(a->o.path, "a slot cannot be flushed");
+	if (fdatasync_(f->fd) != 0) {
+		anchor_io_complain(f->path, "a slot cannot be flushed");
 		return STATUS_ANCHOR;
 	}
 	return STATUS_OK;
 }
 
 enum status
-anchor_io_read(struct anchor *a, unsigned place)
+anchor_io_read(struct anchor *a, const struct anchor_file *f, unsigned place)
 {
 	size_t done = 0;
 	ssize_t n;
 
 	/* The pages were flushed before, so that they can be dropped. */
-	if (!a->direct)
-		(void)posix_fadvise(a->fd, offset(place), ANCHOR_SLOT_LEN, POSIX_FADV_DONTNEED);
+	if (!f->direct)
+		(void)posix_fadvise(f->fd, offset(place), ANCHOR_SLOT_LEN, POSIX_FADV_DONTNEED);
 	while (done < ANCHOR_SLOT_LEN) {
-		n = pread_(a->fd, a->in + done, ANCHOR_SLOT_LEN - done,
+		n = pread_(f->fd, a->in + done, ANCHOR_SLOT_LEN - done,
 		    offset(place) + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			errno = n == 0 ? 0 : errno;
-			anchor_io_complain(a->o.path,
+			anchor_io_complain(f->path,
 			    n == 0 ? "the file ends early" : "a slot cannot be read");
 			return STATUS_IO;
 		}
@@ -174,36 +174,36 @@ anchor_io_read(struct anchor *a, unsigned place)
 
 /* A mutant's: a copy takes the file's name, and the blocks of before are let go as they are. */
 static bool
-mutant_rename(struct anchor *a)
+mutant_rename(struct anchor *a, const struct anchor_file *f)
 {
 	char name[4096];
-	int fd, n = snprintf(name, sizeof(name), "%s.new", a->o.path);
+	int fd, n = snprintf(name, sizeof(name), "%s.new", f->path);
 	bool good;
 
 	if (n < 0 || (size_t)n >= sizeof(name) || (fd = open(name, O_RDWR | O_CREAT, 0600)) < 0)
 		return false;
-	good = fcntl(fd, F_SETFL, fcntl(a->fd, F_GETFL)) == 0;
+	good = fcntl(fd, F_SETFL, fcntl(f->fd, F_GETFL)) == 0;
 	for (unsigned i = 0; i < 2; i++)
-		good = good && anchor_io_read(a, i) == STATUS_OK &&
+		good = good && anchor_io_read(a, f, i) == STATUS_OK &&
 		    pwrite(fd, a->in, ANCHOR_SLOT_LEN, offset(i)) == (ssize_t)ANCHOR_SLOT_LEN;
-	good = good && rename(name, a->o.path) == 0 && dup2(fd, a->fd) == a->fd;
+	good = good && rename(name, f->path) == 0 && dup2(fd, f->fd) == f->fd;
 	(void)close(fd);
 	return good;
 }
 
 enum status
-anchor_io_replace(struct anchor *a, unsigned place)
+anchor_io_replace(struct anchor *a, const struct anchor_file *f, unsigned place)
 {
 	uint64_t start = clock_monotonic_ns();
 
-	if (mutant(slot_renamed) && !mutant_rename(a))
+	if (mutant(slot_renamed) && !mutant_rename(a, f))
 		return STATUS_ANCHOR;
-	if (write_slot(a, place) != STATUS_OK || anchor_io_read(a, place) != STATUS_OK)
+	if (write_slot(a, f, place) != STATUS_OK || anchor_io_read(a, f, place) != STATUS_OK)
 		return STATUS_ANCHOR;
 	/* Both are what stands on the disk: nothing is learned from how long this takes. */
 	if (memcmp(a->out, a->in, ANCHOR_SLOT_LEN) != 0) {
 		errno = 0;
-		anchor_io_complain(a->o.path, "other bytes came back than were written");
+		anchor_io_complain(f->path, "other bytes came back than were written");
 		return STATUS_ANCHOR;
 	}
 	metrics_time(METRIC_TIME_ANCHOR, clock_monotonic_ns() - start);
@@ -225,15 +225,15 @@ set_direct(int fd, bool on)
 }
 
 enum status
-anchor_io_begin(struct anchor *a)
+anchor_io_begin(struct anchor *a, struct anchor_file *f)
 {
-	a->direct = set_direct(a->fd, true);
+	f->direct = set_direct(f->fd, true);
 	/* Some take the flag and then refuse our alignment. */
-	if (a->direct && pread(a->fd, a->in, ANCHOR_BLOCK, 0) < 0 && errno == EINVAL)
-		a->direct = !set_direct(a->fd, false);
+	if (f->direct && pread(f->fd, a->in, ANCHOR_BLOCK, 0) < 0 && errno == EINVAL)
+		f->direct = !set_direct(f->fd, false);
 	memset(a->in, 0, ANCHOR_BLOCK);
-	if (a->direct || fdatasync(a->fd) == 0 || a->o.read_only)
+	if (f->direct || fdatasync(f->fd) == 0 || f->read_only)
 		return STATUS_OK;
-	anchor_io_complain(a->o.path, "cannot be flushed");
+	anchor_io_complain(f->path, "cannot be flushed");
 	return STATUS_IO;
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +28,17 @@ open_direct(const char *path)
 	return fd;
 }
 
+bool
+medium_is_meta(const uint8_t *page, uint64_t *commit)
+{
+	uint32_t magic, version;
+
+	memcpy(&magic, page + OFF_MAGIC, sizeof(magic));
+	memcpy(&version, page + OFF_VERSION, sizeof(version));
+	memcpy(commit, page + OFF_COMMIT, sizeof(*commit));
+	return magic == MAGIC && version == VERSION;
+}
+
 static enum status
 newest(const uint8_t *pages, uint64_t *commit)
 {
@@ -36,13 +46,9 @@ newest(const uint8_t *pages, uint64_t *commit)
 	bool found = false;
 
 	for (const uint8_t *p = pages; p < pages + 2 * PAGE; p += PAGE) {
-		uint32_t magic, version;
 		uint64_t n;
 
-		memcpy(&magic, p + OFF_MAGIC, sizeof(magic));
-		memcpy(&version, p + OFF_VERSION, sizeof(version));
-		memcpy(&n, p + OFF_COMMIT, sizeof(n));
-		if (magic != MAGIC || version != VERSION)
+		if (!medium_is_meta(p, &n))
 			continue;
 		if (!found || n > best)
 			best = n;

@@ -24,12 +24,22 @@ static const struct row_text texts[] = {
 	[RECOVER_READ_ONLY] = { "read_only", "the live slot opens the store; the medium is read-only" },
 };
 
+#ifdef PDV_TEST_HOOKS
+static unsigned reached[RECOVER_READ_ONLY + 1];
+
+unsigned
+recover_test_reached(enum recover_row row)
+{
+	return reached[row];
+}
+#endif
+
 enum recover_row
 recover_decide(const struct recover_facts *f)
 {
 	bool live = false, ahead = false, next = false, behind = false;
 
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < f->slots; i++) {
 		const struct anchor_slot *s = &f->slot[i];
 
 		if (!s->valid)
@@ -88,7 +98,7 @@ get64(struct store_snapshot *s, struct bytes key, uint64_t *out)
 }
 
 struct loaded {
-	uint64_t epoch;
+	uint64_t epoch, starts;
 	uint8_t commitment[SEAL_DIGEST_LEN], box[ROOT_BOX_LEN];
 };
 
@@ -100,7 +110,8 @@ load_rows(struct vault *v, struct store_snapshot *s, struct loaded *l)
 
 	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
 		return rc;
-	if ((rc = get64(s, META_KEY(META_SEQUENCE), &v->sequence)) != STATUS_OK)
+	if ((rc = get64(s, META_KEY(META_SEQUENCE), &v->sequence)) != STATUS_OK ||
+	    (rc = get64(s, META_KEY(META_START), &l->starts)) != STATUS_OK)
 		goto out;
 	if ((rc = vault_snapshot_epoch(s, &l->epoch, l->commitment)) != STATUS_OK)
 		goto out;
@@ -116,70 +127,98 @@ out:
 	return rc;
 }
 
-/* The slot of the store's epoch, its key, and the root page with it. */
+/* One file's slots, and whether the one of the store's epoch opens the root page. STATUS_IO. */
 static enum status
-open_root(struct vault *v, const struct loaded *l, struct root *root)
+look_at_file(struct vault *v, size_t file, const struct loaded *l, struct recover_facts *f,
+    struct root *root)
 {
-	struct key *self = &root->self;
-	enum status rc;
+	enum status rc = anchor_survey(v->anchor, file, &f->slot[f->slots]);
 
-	if ((rc = anchor_load(v->anchor, l->epoch, self)) != STATUS_OK)
-		return rc;
-	rc = root_open(self, v->id, l->epoch, bytes_of(l->box, ROOT_BOX_LEN), root);
 	if (rc != STATUS_OK)
 		return rc;
-	return memcmp(root->commitment, l->commitment, SEAL_DIGEST_LEN) == 0 ? STATUS_OK :
-	    STATUS_FORGED;
+	f->slots += 2;
+	if (f->opens)
+		return STATUS_OK;
+	if ((rc = anchor_load(v->anchor, file, l->epoch, &root->self)) == STATUS_OK)
+		rc = root_open(&root->self, v->id, l->epoch, bytes_of(l->box, ROOT_BOX_LEN), root);
+	f->opens = rc == STATUS_OK && memcmp(root->commitment, l->commitment, SEAL_DIGEST_LEN) == 0;
+	return rc == STATUS_IO ? rc : STATUS_OK;
 }
 
-static enum status
-run(struct vault *v, struct store_snapshot *s, struct recover_facts *f, struct root *root)
+enum status
+recover_look(struct vault *v, bool read_only, struct recover_facts *f, struct root *root)
 {
+	struct store_snapshot *s = NULL;
 	struct loaded l;
-	uint64_t starts;
-	enum recover_row row;
+	bool unreadable = false;
 	enum status rc;
 
-	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
+	*f = (struct recover_facts){ .read_only = read_only };
+	if ((rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
 		return rc;
-	rc = get64(s, META_KEY(META_START), &starts);
-	store_snapshot_end(s);
+	rc = load_rows(v, s, &l);
+	store_snapshot_free(s);
 	if (rc != STATUS_OK)
 		return rc;
-	if (!f->read_only && (rc = commit_start(v, starts)) != STATUS_OK)
-		return rc;
-	if ((rc = load_rows(v, s, &l)) != STATUS_OK)
-		return rc;
-	if ((rc = anchor_survey(v->anchor, f->slot)) != STATUS_OK)
-		return rc;
 	f->epoch = l.epoch;
-	rc = open_root(v, &l, root);
-	if (rc == STATUS_IO)
-		return rc;
-	f->opens = rc == STATUS_OK;
-	row = recover_decide(f);
-	log_event(row == RECOVER_SERVE || row == RECOVER_READ_ONLY ? LOG_RECOVERY :
-	    LOG_RECOVERY_REFUSED, LOG_S(WHAT, texts[row].name), LOG_S(WHY, texts[row].why),
-	    LOG_N(EPOCH, l.epoch));
-	if (row == RECOVER_READ_ONLY)
+	f->starts = l.starts;
+	for (size_t i = 0; i < anchor_files(v->anchor); i++) {
+		if ((rc = look_at_file(v, i, &l, f, root)) != STATUS_OK && rc != STATUS_IO)
+			return rc;
+		unreadable = unreadable || rc == STATUS_IO;
+	}
+	/* What cannot be read may be what is missing. */
+	return unreadable && !f->opens ? STATUS_IO : STATUS_OK;
+}
+
+const char *
+recover_name(enum recover_row row)
+{
+	return texts[row].name;
+}
+
+/* Says which row it is, if it refuses or ${serving}. */
+static enum status
+judge(const struct recover_facts *f, bool serving)
+{
+	enum recover_row row = recover_decide(f);
+	bool serves = row == RECOVER_SERVE || row == RECOVER_READ_ONLY;
+
+	if (serves && !serving)
 		return STATUS_OK;
-	if (row != RECOVER_SERVE)
-		return STATUS_REFUSED;
+#ifdef PDV_TEST_HOOKS
+	reached[row]++;
+#endif
+	log_event(serves ? LOG_RECOVERY : LOG_RECOVERY_REFUSED, LOG_S(WHAT, texts[row].name),
+	    LOG_S(WHY, texts[row].why), LOG_N(EPOCH, f->epoch));
+	return serves ? STATUS_OK : STATUS_REFUSED;
+}
+
+/* Nothing is written before the table has said that it would serve, and no slot before the medium has. */
+static enum status
+run(struct vault *v, struct recover_facts *f, struct root *root)
+{
+	bool read_only = f->read_only;
+	enum status rc;
+
+	if ((rc = recover_look(v, read_only, f, root)) != STATUS_OK ||
+	    (rc = judge(f, read_only)) != STATUS_OK || read_only)
+		return rc;
+	if ((rc = commit_start(v, f->starts)) != STATUS_OK ||
+	    (rc = recover_look(v, read_only, f, root)) != STATUS_OK || (rc = judge(f, true)) != STATUS_OK)
+		return rc;
+	if ((rc = anchor_spread(v->anchor, f->epoch, root->commitment, &root->self)) != STATUS_OK)
+		return rc;
 	/* K5 of the switch that was interrupted; also when none was. */
-	return mutant(settle_skipped) ? STATUS_OK : anchor_settle(v->anchor, l.epoch);
+	return mutant(settle_skipped) ? STATUS_OK : anchor_settle(v->anchor, f->epoch);
 }
 
 enum status
 recover_run(struct vault *v, bool read_only, struct root *root, uint64_t *settled)
 {
 	struct recover_facts f = { .read_only = read_only };
-	struct store_snapshot *s = NULL;
-	enum status rc;
+	enum status rc = run(v, &f, root);
 
-	if ((rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
-		return rc;
-	rc = run(v, s, &f, root);
-	store_snapshot_free(s);
 	if (rc == STATUS_OK)
 		*settled = read_only ? f.epoch - 1 : f.epoch;
 	else

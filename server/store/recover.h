@@ -20,22 +20,40 @@ enum recover_row {
 	RECOVER_READ_ONLY,		/* as the first, on read-only media */
 };
 
-/* What recovery decides from: epoch t of the store, and the two slots. */
+/* What recovery decides from: epoch t of the store, and the slots. */
 struct recover_facts {
 	uint64_t epoch;
-	struct anchor_slot slot[2];
-	bool opens;			/* the slot of epoch t unwraps, and its key opens the root page */
+	struct anchor_slot slot[ANCHOR_SLOTS_MAX];	/* of all files of the anchor */
+	size_t slots;
+	uint64_t starts;		/* of the store so far */
+	bool opens;			/* a slot of epoch t unwraps, and its key opens the root page */
 	bool read_only;
 };
 
 enum recover_row recover_decide(const struct recover_facts *f);
 
+/* The row's name in the log. */
+const char *recover_name(enum recover_row row);
+
+/*
+ * What the table is asked about an opened store and anchor; writes nothing. With f->opens *root is the
+ * root page of the store's epoch, which the caller wipes in any case. STATUS_IO: not to be
+ * judged, since a file cannot be read and none of the others opens; STATUS_CORRUPT.
+ */
+enum status recover_look(struct vault *v, bool read_only, struct recover_facts *f,
+    struct root *root) MUST_USE;
+
 /*
  * Runs it on an opened store and anchor. STATUS_OK: *root is what to serve, *settled its epoch (or the
- * one before, on read-only media). Otherwise nothing was written to the anchor, and the log says
- * which row it was.
+ * one before, on read-only media). STATUS_REFUSED: nothing at all was written, and the log says which
+ * row it was.
  */
 enum status recover_run(struct vault *v, bool read_only, struct root *root,
     uint64_t *settled) MUST_USE;
+
+#ifdef PDV_TEST_HOOKS
+/* How often recover_run() ended in that row. */
+unsigned recover_test_reached(enum recover_row row);
+#endif
 
 #endif /* SERVER_STORE_RECOVER_H */

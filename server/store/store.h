@@ -104,6 +104,18 @@ void store_batch_abort(struct store_batch *b);
  */
 enum status store_settled_on_medium(struct store *st) MUST_USE;
 
+/*
+ * Going back by one commit, in a store that nobody has open (`pdvaultd recover --previous`).
+ * store_step_back(path): what was the newest commit is set aside and the one before it is the newest.
+ * Then either store_step_forward(path), which undoes that as long as nothing was committed since, also
+ * after a crash in between, or store_step_done(path). STATUS_REFUSED: another process has the store, or
+ * there is no commit before; STATUS_IO, STATUS_CORRUPT: logged. store_step_forward() does nothing when
+ * nothing was set aside.
+ */
+enum status store_step_back(const char *path) MUST_USE;
+enum status store_step_forward(const char *path) MUST_USE;
+enum status store_step_done(const char *path) MUST_USE;
+
 /* Bytes in use and the limit. Any thread. */
 void store_usage(struct store *st, uint64_t *used, uint64_t *limit);
 

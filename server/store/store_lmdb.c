@@ -70,21 +70,21 @@ val(struct bytes b)
 	return (MDB_val){ .mv_size = b.len, .mv_data = (void *)(uintptr_t)b.p };
 }
 
-static enum status
-take_lock(struct store *st, const char *path)
+enum status
+store_lmdb_lock(const char *path, int *fd)
 {
 	char name[STORE_PATH_MAX];
 	int n = snprintf(name, sizeof(name), "%s/pdvault.lock", path);
 
 	if (n < 0 || (size_t)n >= sizeof(name))
 		return STATUS_CONFIG;
-	st->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (st->lock_fd < 0) {
+	*fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0) {
 		log_event(LOG_STORE_ERROR, LOG_S(WHAT, "cannot open the lock file"), LOG_S(PATH, path),
 		    LOG_S(ERRNO, strerror(errno)));
 		return STATUS_IO;
 	}
-	if (flock(st->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+	if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
 		log_event(LOG_STORE_ERROR, LOG_S(WHAT, "another process has this store"),
 		    LOG_S(PATH, path));
 		return STATUS_REFUSED;
@@ -189,7 +189,7 @@ store_open(const struct store_options *o, struct store **out)
 	st->read_only = o->read_only;
 	if ((rc = check_folder(st, o)) != STATUS_OK)
 		goto out;
-	if (!o->read_only && (rc = take_lock(st, o->path)) != STATUS_OK)
+	if (!o->read_only && (rc = store_lmdb_lock(o->path, &st->lock_fd)) != STATUS_OK)
 		goto out;
 	st->made = o->create;
 	if ((rc = open_env(st, o)) != STATUS_OK || (rc = check_length(st)) != STATUS_OK)

@@ -24,6 +24,9 @@ struct store {
 	char data[STORE_PATH_MAX];
 };
 
+/* Opens and locks path/pdvault.lock. STATUS_REFUSED: another process has the store. */
+enum status store_lmdb_lock(const char *path, int *fd) MUST_USE;
+
 /* Sets used from what LMDB says. */
 void store_lmdb_count(struct store *st);
 

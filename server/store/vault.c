@@ -34,19 +34,25 @@ vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
 	return STATUS_OK;
 }
 
-static enum status
-check_class(const char *path, bool force)
+enum status
+vault_classes(const struct vault_options *o)
 {
+	enum status rc = STATUS_OK;
 	const char *why;
-	enum anchor_class c = anchor_class_of(path, &why);
-	char name[2] = { (char)c, '\0' };
 
-	log_event(LOG_ANCHOR_CLASS, LOG_S(CLASS, name), LOG_S(WHY, why), LOG_S(PATH, path));
-	if (c != ANCHOR_CLASS_D || force)
-		return STATUS_OK;
-	log_event(LOG_FATAL, LOG_S(WHAT, "here overwriting the anchor would not erase it (class D); "
-	    "choose another place, or force it"), LOG_S(PATH, path));
-	return STATUS_REFUSED;
+	for (size_t i = 0; i < o->anchor.count; i++) {
+		const char *path = o->anchor.path[i];
+		enum anchor_class c = anchor_class_of(path, &why);
+		char name[2] = { (char)c, '\0' };
+
+		log_event(LOG_ANCHOR_CLASS, LOG_S(CLASS, name), LOG_S(WHY, why), LOG_S(PATH, path));
+		if (c != ANCHOR_CLASS_D || o->force_class_d)
+			continue;
+		log_event(LOG_FATAL, LOG_S(WHAT, "here overwriting the anchor would not erase it (class "
+		    "D); choose another place, or force it"), LOG_S(PATH, path));
+		rc = STATUS_REFUSED;
+	}
+	return rc;
 }
 
 /* The rows of a vault that has nothing in it yet. */
@@ -88,8 +94,8 @@ write_first_rows(struct vault *v, const struct root *root, const uint8_t *root_b
 static enum status
 open_anchor(struct vault *v, const struct vault_options *o, bool read_only)
 {
-	struct anchor_options ao = { .path = o->anchor_path, .providers = &v->provider,
-		.provider_count = 1, .read_only = read_only };
+	struct anchor_options ao = { .files = o->anchor, .retiring = o->retiring,
+		.providers = &v->provider, .provider_count = 1, .read_only = read_only };
 
 	memcpy(ao.vault, v->id, sizeof(ao.vault));
 	return anchor_open(&ao, &v->anchor);
@@ -109,16 +115,16 @@ vault_alloc(const struct vault_options *o)
 	return v;
 }
 
-/* How far vault_init() has come. */
-enum made { MADE_NOTHING, MADE_STORE, MADE_KEY, MADE_ANCHOR };
+/* How far vault_init() has come: from MADE_KEY on, so many files of the anchor more. */
+enum made { MADE_NOTHING, MADE_STORE, MADE_KEY };
 
 /* What this run made goes, so that the next one finds the places empty. Nothing rests on it yet. */
 static void
-unmake(const struct vault_options *o, enum made made)
+unmake(const struct vault_options *o, unsigned made)
 {
-	if (made >= MADE_ANCHOR)
-		(void)unlink(o->anchor_path);
-	if (made >= MADE_KEY)
+	for (; made > MADE_KEY; made--)
+		(void)unlink(o->anchor.path[made - MADE_KEY - 1]);
+	if (made == MADE_KEY)
 		(void)unlink(o->key_path);
 	if (made >= MADE_STORE)
 		store_remove(o->store_path);
@@ -131,23 +137,23 @@ vault_init(const struct vault_options *o)
 	struct root *root = secret_alloc(sizeof(*root));
 	struct vault *v = vault_alloc(o);
 	uint8_t box[ROOT_BOX_LEN];
-	enum made made = MADE_NOTHING;
+	unsigned made = MADE_NOTHING;
 	enum status rc = STATUS_NO_MEMORY;
 
 	if (v == NULL || root == NULL)
 		goto out;
 	v->number = o->number;
 	randombytes_buf(v->id, sizeof(v->id));
-	if ((rc = check_class(o->anchor_path, o->force_class_d)) != STATUS_OK ||
+	if ((rc = vault_classes(o)) != STATUS_OK ||
 	    (rc = store_open(&so, &v->store)) != STATUS_OK)
 		goto out;
 	made = MADE_STORE;
 	if ((rc = provider_file_create(o->key_path, &v->provider)) != STATUS_OK)
 		goto out;
 	made = MADE_KEY;
-	if ((rc = anchor_create(o->anchor_path)) != STATUS_OK)
-		goto out;
-	made = MADE_ANCHOR;
+	for (; made - MADE_KEY < o->anchor.count; made++)
+		if ((rc = anchor_create(o->anchor.path[made - MADE_KEY])) != STATUS_OK)
+			goto out;
 	if ((rc = open_anchor(v, o, false)) != STATUS_OK)
 		goto out;
 	root_new(root);
@@ -208,20 +214,35 @@ out:
 	return rc;
 }
 
-static enum status
-open_all(struct vault *v, const struct vault_options *o, struct root *root, bool read_only)
+enum status
+vault_open_parts(const struct vault_options *o, bool read_only, struct vault **out)
 {
 	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, false, read_only };
+	struct vault *v = vault_alloc(o);
+	enum status rc = STATUS_NO_MEMORY;
+
+	if (v == NULL)
+		return rc;
+	if ((rc = store_open(&so, &v->store)) != STATUS_OK ||
+	    (rc = read_identity(v)) != STATUS_OK ||
+	    (rc = provider_file_open(o->key_path, &v->provider)) != STATUS_OK ||
+	    (rc = open_anchor(v, o, read_only)) != STATUS_OK)
+		goto out;
+	*out = v;
+	v = NULL;
+out:
+	vault_close(v);
+	return rc;
+}
+
+static enum status
+recover(struct vault *v, struct root *root, bool read_only)
+{
 	const char *why;
 	uint64_t settled;
 	enum status rc;
 
-	if ((rc = store_open(&so, &v->store)) != STATUS_OK ||
-	    (rc = read_identity(v)) != STATUS_OK ||
-	    (rc = check_class(o->anchor_path, o->force_class_d)) != STATUS_OK ||
-	    (rc = provider_file_open(o->key_path, &v->provider)) != STATUS_OK ||
-	    (rc = open_anchor(v, o, read_only)) != STATUS_OK ||
-	    (rc = recover_run(v, read_only, root, &settled)) != STATUS_OK ||
+	if ((rc = recover_run(v, read_only, root, &settled)) != STATUS_OK ||
 	    (rc = epoch_new(root, settled, &v->epochs)) != STATUS_OK ||
 	    (rc = cache_new(CACHE_BYTES, &v->cache)) != STATUS_OK)
 		return rc;
@@ -237,12 +258,15 @@ enum status
 vault_open(const struct vault_options *o, struct vault **out)
 {
 	struct root *root = secret_alloc(sizeof(*root));
-	struct vault *v = vault_alloc(o);
+	bool read_only = store_is_read_only(o->store_path);
+	struct vault *v = NULL;
 	enum status rc = STATUS_NO_MEMORY;
 
-	if (v == NULL || root == NULL)
-		goto out;
-	if ((rc = open_all(v, o, root, store_is_read_only(o->store_path))) != STATUS_OK)
+	if (root == NULL)
+		return rc;
+	if ((rc = vault_classes(o)) != STATUS_OK ||
+	    (rc = vault_open_parts(o, read_only, &v)) != STATUS_OK ||
+	    (rc = recover(v, root, read_only)) != STATUS_OK)
 		goto out;
 	*out = v;
 	v = NULL;

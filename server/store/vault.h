@@ -18,7 +18,9 @@ struct vault;
 
 struct vault_options {
 	const char *store_path;		/* folder */
-	const char *anchor_path, *key_path;	/* files */
+	struct anchor_paths anchor;	/* files, all of them */
+	struct anchor_paths retiring;	/* that were the anchor before: custody_move() */
+	const char *key_path;		/* file */
 	uint16_t number;		/* vault number, at init; leads every subject id */
 	uint64_t map_bytes, reserve_bytes;	/* as in store.h */
 	uint16_t country_code;		/* of phones without one, as 49; 0: none is added; never changes */
@@ -36,7 +38,7 @@ enum status vault_init(const struct vault_options *o) MUST_USE;
  * Opens, recovers (the table in docs/DESIGN.md) and is ready to serve on STATUS_OK.
  * STATUS_ANCHOR: the slot that is not live cannot be overwritten. STATUS_CONFIG, STATUS_REFUSED,
  * STATUS_CORRUPT, STATUS_IO, STATUS_READ_ONLY (the anchor's medium is, the store's is not): nothing was
- * changed but the start counter of the store; the log says which row of the table it was.
+ * changed but at most the start counter of the store; the log says which row of the table it was.
  */
 enum status vault_open(const struct vault_options *o, struct vault **out) MUST_USE;
 

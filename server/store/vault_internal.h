@@ -54,6 +54,15 @@ struct vault {
 enum status vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
     uint8_t commitment[static SEAL_DIGEST_LEN]) MUST_USE;
 
+/*
+ * The store, its identity, the provider and the anchor; nothing is judged yet, and nothing is written.
+ * vault_close() closes it. As vault_open().
+ */
+enum status vault_open_parts(const struct vault_options *o, bool read_only, struct vault **out) MUST_USE;
+
+/* Where the files of the anchor lie or would lie. STATUS_REFUSED: one on class D, and it is not forced. */
+enum status vault_classes(const struct vault_options *o) MUST_USE;
+
 /* One more trouble, or one less. */
 void vault_trouble(struct vault *v, enum vault_trouble t, bool is);
 

@@ -199,6 +199,7 @@ class Bed:
         self.lives = 0
         self.environment = {}
         self.expect_exit = None
+        self.said = ''
         self.conf = {
             'vault': {'path': 'store', 'map_size': '256M', 'reserve': '1M'},
             'anchor': {'path': 'anchor'},
@@ -238,13 +239,14 @@ class Bed:
         os.chmod(self.path('conf'), 0o600)
 
     def daemon(self, verb, *args):
-        """Runs pdvaultd to its end: init, check, or a run that is to fail."""
+        """Runs pdvaultd to its end: a verb that does not serve, or a run that is to fail. b.said is what it printed."""
         self.write_conf()
         self.lives += 1
         with open(self.log_path(self.lives), 'wb') as log:
             done = subprocess.run(self.command(verb, *args), stdin=subprocess.DEVNULL, stderr=log,
                                   stdout=subprocess.PIPE, timeout=PATIENCE, check=False,
                                   env={**os.environ, **self.environment})
+        self.said = done.stdout.decode()
         return done.returncode
 
     def command(self, verb, *args):

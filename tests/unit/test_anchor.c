@@ -53,7 +53,7 @@ end(void **state)
 static struct anchor_options
 options(void)
 {
-	struct anchor_options o = { .path = path, .providers = &kek, .provider_count = 1 };
+	struct anchor_options o = { .files = { { path }, 1 }, .providers = &kek, .provider_count = 1 };
 
 	memset(o.vault, 0x22, sizeof(o.vault));
 	return o;
@@ -94,7 +94,7 @@ assert_opens(struct anchor *a, uint64_t epoch)
 {
 	struct key got;
 
-	assert_int_equal(anchor_load(a, epoch, &got), STATUS_OK);
+	assert_int_equal(anchor_load(a, 0, epoch, &got), STATUS_OK);
 	assert_memory_equal(&got, &roots[epoch], sizeof(got));
 }
 
@@ -141,9 +141,9 @@ a_new_anchor_is_random_and_private(void **state)
 	read_image(before);
 	assert_memory_equal(before, image, ANCHOR_LEN);
 	a = open_it();
-	assert_int_equal(anchor_survey(a, s), STATUS_OK);
+	assert_int_equal(anchor_survey(a, 0, s), STATUS_OK);
 	assert_false(s[0].valid || s[1].valid);
-	assert_int_equal(anchor_load(a, 0, &(struct key){ { 0 } }), STATUS_ABSENT);
+	assert_int_equal(anchor_load(a, 0, 0, &(struct key){ { 0 } }), STATUS_ABSENT);
 	anchor_close(a);
 	anchor_close(NULL);
 }
@@ -166,9 +166,9 @@ epochs_take_turns(void **state)
 			assert_opens(a, e - 1);
 		assert_int_equal(anchor_settle(a, e), STATUS_OK);
 		assert_wiped(a);
-		assert_int_equal(anchor_load(a, e - 1, &got), STATUS_ABSENT);
-		assert_int_equal(anchor_load(a, e + 2, &got), STATUS_ABSENT);
-		assert_int_equal(anchor_survey(a, s), STATUS_OK);
+		assert_int_equal(anchor_load(a, 0, e - 1, &got), STATUS_ABSENT);
+		assert_int_equal(anchor_load(a, 0, e + 2, &got), STATUS_ABSENT);
+		assert_int_equal(anchor_survey(a, 0, s), STATUS_OK);
 		assert_wiped(a);
 		assert_true(s[e % 2].valid && !s[(e + 1) % 2].valid);
 		assert_true(s[e % 2].epoch == e);
@@ -225,14 +225,14 @@ the_file_stays_where_it_is(void **state)
 
 	(void)state;
 	assert_int_equal(stat(path, &st), 0);
-	known = anchor_place_extents(a->fd, first, NULL);
+	known = anchor_place_extents(a->file[0].fd, first, NULL);
 	for (i = 0; i < 100; i++)
 		switch_to(a, 2 + (uint64_t)i % 2);
 	assert_int_equal(stat(path, &after), 0);
 	assert_true(after.st_ino == st.st_ino && after.st_size == st.st_size);
 	assert_int_equal(after.st_blocks, st.st_blocks);
 	if (known) {
-		assert_true(anchor_place_extents(a->fd, now, NULL));
+		assert_true(anchor_place_extents(a->file[0].fd, now, NULL));
 		assert_memory_equal(now, first, sizeof(now));
 	}
 	anchor_close(a);
@@ -254,7 +254,7 @@ the_wrong_provider_or_vault(void **state)
 	o.providers = &other;
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
 	scratch_log_begin();
-	assert_int_equal(anchor_load(a, 5, &got), STATUS_FORGED);
+	assert_int_equal(anchor_load(a, 0, 5, &got), STATUS_FORGED);
 	text = scratch_log_end(NULL);
 	assert_non_null(strstr(text, "no configured provider opens the slot"));
 	free(text);
@@ -262,7 +262,7 @@ the_wrong_provider_or_vault(void **state)
 	o = options();
 	o.vault[0] ^= 1;
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
-	assert_int_equal(anchor_load(a, 5, &got), STATUS_ABSENT);
+	assert_int_equal(anchor_load(a, 0, 5, &got), STATUS_ABSENT);
 	anchor_close(a);
 	provider_close(&other);
 }
@@ -296,7 +296,7 @@ two_providers_each_open_it(void **state)
 	anchor_close(a);
 	scratch_log_begin();
 	a = open_it();
-	assert_int_equal(anchor_load(a, 7, &(struct key){ { 0 } }), STATUS_FORGED);
+	assert_int_equal(anchor_load(a, 0, 7, &(struct key){ { 0 } }), STATUS_FORGED);
 	anchor_close(a);
 	free(scratch_log_end(NULL));
 	provider_close(&both[1]);
@@ -310,7 +310,7 @@ assert_refused(const char *at, enum status want, const char *why)
 	enum status rc;
 	char *text;
 
-	o.path = at;
+	o.files.path[0] = at;
 	scratch_log_begin();
 	rc = anchor_open(&o, &a);
 	text = scratch_log_end(NULL);

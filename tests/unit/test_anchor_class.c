@@ -346,12 +346,12 @@ of_an_open_anchor(void **state)
 	struct anchor *a = NULL;
 
 	(void)state;
-	o.path = scratch_path(folder, "open");
-	assert_int_equal(anchor_create(o.path), STATUS_OK);
+	o.files = (struct anchor_paths){ { scratch_path(folder, "open") }, 1 };
+	assert_int_equal(anchor_create(o.files.path[0]), STATUS_OK);
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
-	assert_int_equal(anchor_class(a, &why), anchor_class_of(o.path, &why));
-	if (a->mapped) {
-		a->extents[0] ^= 1;
+	assert_int_equal(anchor_class(a, &why), anchor_class_of(o.files.path[0], &why));
+	if (a->file[0].mapped) {
+		a->file[0].extents[0] ^= 1;
 		assert_int_equal(anchor_class(a, &why), ANCHOR_CLASS_D);
 	}
 	anchor_close(a);

@@ -60,7 +60,7 @@ assert_opens(struct anchor *a, uint64_t epoch)
 {
 	struct key got;
 
-	assert_int_equal(anchor_load(a, epoch, &got), STATUS_OK);
+	assert_int_equal(anchor_load(a, 0, epoch, &got), STATUS_OK);
 	assert_memory_equal(&got, &roots[epoch], sizeof(got));
 }
 
@@ -122,7 +122,7 @@ fail_settle(struct anchor *a, const struct step *s, unsigned n)
 	read_image(image);
 	assert_memory_equal(image + ANCHOR_SLOT_LEN, before + ANCHOR_SLOT_LEN, ANCHOR_SLOT_LEN);
 	assert_int_equal(anchor_settle(a, 3), STATUS_OK);
-	assert_int_equal(anchor_load(a, 2, &(struct key){ { 0 } }), STATUS_ABSENT);
+	assert_int_equal(anchor_load(a, 0, 2, &(struct key){ { 0 } }), STATUS_ABSENT);
 	assert_opens(a, 3);
 }
 
@@ -138,12 +138,12 @@ fail_reading(struct anchor *a, const struct step *s)
 	if (s->call != ANCHOR_TEST_PREAD)
 		return;
 	anchor_test_fault(s->call, 1, s->error);
-	assert_int_equal(anchor_load(a, 3, &got), want);
+	assert_int_equal(anchor_load(a, 0, 3, &got), want);
 	anchor_test_fault(s->call, 1, s->error);
 	assert_int_equal(anchor_verify(a, 3, &roots[3]), want);
 	for (n = 1; n <= 2; n++) {
 		anchor_test_fault(s->call, n, s->error);
-		assert_int_equal(anchor_survey(a, found), want);
+		assert_int_equal(anchor_survey(a, 0, found), want);
 		assert_wiped(a);
 	}
 	anchor_test_fault(s->call, 0, 0);
@@ -186,7 +186,7 @@ static void
 every_failing_call(void **state)
 {
 	struct provider p = { .name = "test", .kek = &kek };
-	struct anchor_options o = { .path = path, .providers = &p, .provider_count = 1 };
+	struct anchor_options o = { .files = { { path }, 1 }, .providers = &p, .provider_count = 1 };
 	struct anchor *a = NULL;
 	int cached;
 
@@ -194,7 +194,7 @@ every_failing_call(void **state)
 	for (cached = 0; cached < 2; cached++) {
 		anchor_test_cached(cached != 0);
 		assert_int_equal(anchor_open(&o, &a), STATUS_OK);
-		assert_true(!cached || !a->direct);
+		assert_true(!cached || !a->file[0].direct);
 		try_all(a);
 		anchor_close(a);
 	}

@@ -83,7 +83,7 @@ no_such_folder(void **state)
 	(void)state;
 	(void)snprintf(nowhere, sizeof(nowhere), "%s/none/file", bed.dir);
 	assert_int_equal(unlink(data) | unlink(bed.anchor) | unlink(bed.key), 0);
-	o.anchor_path = nowhere;
+	o.anchor.path[0] = nowhere;
 	assert_true(vault_init(&o) != STATUS_OK);
 	assert_nothing_but(NULL);
 	o = bed.options;

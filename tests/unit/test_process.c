@@ -143,7 +143,7 @@ next_life(void)
 	must(vault_settled(b->vault) == vault_epoch(b->vault));
 	must(vault_epoch(b->vault) >= shared->epoch);
 	shared->epoch = vault_epoch(b->vault);
-	must(anchor_survey(b->vault->anchor, slot) == STATUS_OK);
+	must(anchor_survey(b->vault->anchor, 0, slot) == STATUS_OK);
 	must(slot[0].valid + slot[1].valid == 1);
 	for (unsigned i = 0; i < ALWAYS; i++) {
 		must(vault_bed_get(b, shared->always[i]) == STATUS_OK);

@@ -329,7 +329,7 @@ assert_one_slot(void)
 
 	vault_bed_stop(&bed);
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(anchor_survey(bed.vault->anchor, slot), STATUS_OK);
+	assert_int_equal(anchor_survey(bed.vault->anchor, 0, slot), STATUS_OK);
 	assert_int_equal(slot[0].valid + slot[1].valid, 1);
 	assert_int_equal(slot[vault_epoch(bed.vault) % 2].epoch, vault_epoch(bed.vault));
 }

@@ -1,0 +1,148 @@
+/* One file of the anchor: opened as ours alone, its slots read, written and erased. */
+#include <errno.h>
+#include <sodium.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "server/keys/anchor_internal.h"
+#include "server/keys/own_file.h"
+#include "server/mutant.h"
+
+static void
+wipe(struct anchor *a)
+{
+	sodium_memzero(a->out, ANCHOR_SLOT_LEN);
+	sodium_memzero(a->in, ANCHOR_SLOT_LEN);
+}
+
+enum status
+anchor_file_open(struct anchor *a, struct anchor_file *f)
+{
+	const char *why = NULL;
+	enum status rc;
+
+	f->read_only = a->o.read_only;
+	rc = own_file_open(f->path, !f->read_only, ANCHOR_LEN, &f->fd, &why);
+	if (rc == STATUS_READ_ONLY && f->retiring) {
+		f->read_only = true;
+		rc = own_file_open(f->path, false, ANCHOR_LEN, &f->fd, &why);
+	}
+	if (rc != STATUS_OK) {
+		anchor_io_complain(f->path, why);
+		return rc;
+	}
+	if (flock(f->fd, LOCK_EX | LOCK_NB) != 0) {
+		rc = errno == EWOULDBLOCK ? STATUS_REFUSED : STATUS_IO;
+		anchor_io_complain(f->path, rc == STATUS_REFUSED ?
+		    "another process has the anchor, or it is named twice" : "cannot be locked");
+		return rc;
+	}
+	if ((rc = anchor_io_begin(a, f)) == STATUS_OK)
+		f->mapped = anchor_place_extents(f->fd, f->extents, NULL);
+	return rc;
+}
+
+/* The root key out of what was read into a->in. */
+static enum status
+unwrap(struct anchor *a, uint64_t epoch, struct key *root)
+{
+	struct anchor_slot slot;
+	uint8_t digest[SEAL_DIGEST_LEN];
+	enum status rc = STATUS_ABSENT;
+
+	anchor_slot_decode(a->in, a->o.vault, (unsigned)(epoch % 2), &slot, digest);
+	if (slot.valid && slot.epoch == epoch)
+		rc = anchor_slot_unwrap(a->in, digest, &a->o, root);
+	sodium_memzero(digest, sizeof(digest));
+	return rc;
+}
+
+enum status
+anchor_file_load(struct anchor *a, struct anchor_file *f, uint64_t epoch, struct key *root)
+{
+	enum status rc = anchor_io_read(a, f, (unsigned)(epoch % 2));
+
+	if (rc == STATUS_OK && (rc = unwrap(a, epoch, root)) == STATUS_FORGED) {
+		errno = 0;
+		anchor_io_complain(f->path, "no configured provider opens the slot");
+	}
+	wipe(a);
+	return rc;
+}
+
+/* Whether what is in a->in gives ${root} back. */
+static enum status
+gives(struct anchor *a, uint64_t epoch, const struct key *root)
+{
+	struct key got = { { 0 } };
+	enum status rc = unwrap(a, epoch, &got);
+
+	if (rc == STATUS_OK && sodium_memcmp(got.b, root->b, SEAL_KEY_LEN) != 0)
+		rc = STATUS_FORGED;
+	seal_key_wipe(&got);
+	return rc;
+}
+
+enum status
+anchor_file_gives(struct anchor *a, struct anchor_file *f, uint64_t epoch, const struct key *root)
+{
+	enum status rc = anchor_io_read(a, f, (unsigned)(epoch % 2));
+
+	if (rc == STATUS_OK)
+		rc = gives(a, epoch, root);
+	wipe(a);
+	return rc;
+}
+
+/* A file that lost its name would take the only root key with it. */
+static bool
+still_ours(const struct anchor_file *f)
+{
+	const char *why = NULL;
+
+	if (own_file_is(f->fd, ANCHOR_LEN, &why))
+		return true;
+	anchor_io_complain(f->path, why);
+	return false;
+}
+
+enum status
+anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch, const uint8_t *commitment,
+    const struct key *root)
+{
+	const struct anchor_content c = {
+		.vault = a->o.vault, .epoch = epoch, .commitment = commitment,
+		.providers = a->o.providers, .provider_count = a->o.provider_count, .root = root
+	};
+	enum status rc;
+
+	if (!still_ours(f))
+		return STATUS_ANCHOR;
+	seal_random(a->out + ANCHOR_BLOCK, ANCHOR_STRIPES);
+	anchor_slot_encode(a->out, &c);
+	/* K3: nothing rests on this slot until it was read back from the device. */
+	rc = anchor_io_replace(a, f, (unsigned)(epoch % 2));
+	if (rc == STATUS_OK && gives(a, epoch, root) != STATUS_OK) {
+		errno = 0;
+		anchor_io_complain(f->path, "the slot read back does not give the root key");
+		rc = STATUS_ANCHOR;
+	}
+	wipe(a);
+	return rc;
+}
+
+enum status
+anchor_file_erase(struct anchor *a, struct anchor_file *f, unsigned place)
+{
+	enum status rc;
+
+	if (!still_ours(f))
+		return STATUS_ANCHOR;
+	if (mutant(old_slot_kept))
+		return STATUS_OK;
+	seal_random(a->out, ANCHOR_SLOT_LEN);
+	/* K5: the old root key dies here. */
+	rc = anchor_io_replace(a, f, place);
+	wipe(a);
+	return rc;
+}

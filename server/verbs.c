@@ -1,0 +1,190 @@
+#include "server/verbs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/transport/tls_context.h"
+#include "server/access/access.h"
+#include "server/harden.h"
+#include "server/keys/secret.h"
+#include "server/serve.h"
+#include "server/store/custody.h"
+
+/* Options of the vault, and what opening it needs. */
+static enum status
+begin(const struct config *c, const struct verb_options *o, struct vault_options *out)
+{
+	enum status rc = harden_limits(0);
+
+	serve_vault_options(c, o->force_class_d, out);
+	return rc == STATUS_OK ? serve_secrets(c) : rc;
+}
+
+enum status
+verb_init(const struct config *c, const struct verb_options *o)
+{
+	struct vault_options vo;
+	enum status rc = begin(c, o, &vo);
+
+	if (rc == STATUS_OK && (rc = vault_init(&vo)) == STATUS_OK)
+		log_event(LOG_INIT, LOG_S(PATH, c->vault_path));
+	secret_end();
+	return rc;
+}
+
+/* What must be true of a file or folder of ours. */
+static bool
+check_place(const char *what, const char *path, mode_t type)
+{
+	struct stat st;
+	const char *fault = NULL;
+
+	if (lstat(path, &st) != 0)
+		fault = strerror(errno);
+	else if ((st.st_mode & S_IFMT) != type)
+		fault = type == S_IFDIR ? "not a folder" : "not a regular file";
+	else if (st.st_uid != geteuid())
+		fault = "belongs to another user";
+	else if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		fault = "open to others (chmod go=)";
+	(void)printf("%s: %s: %s\n", what, path, fault != NULL ? fault : "ok");
+	return fault == NULL;
+}
+
+static bool
+check_anchor(const char *path, bool force_class_d)
+{
+	const char *why = "";
+	enum anchor_class class = anchor_class_of(path, &why);
+	bool ok = class != ANCHOR_CLASS_D || force_class_d;
+
+	(void)printf("anchor: class %c (%s)%s\n", (int)class, why,
+	    ok ? "" : ": refused without --force-class-d");
+	return check_place("anchor", path, S_IFREG) && ok;
+}
+
+static bool
+check_tls(const struct config *c)
+{
+	struct tls_context *tls = NULL;
+	char text[32] = "?";
+	struct tm when;
+	time_t expiry;
+	bool ok = serve_tls(c, &tls) == STATUS_OK;
+
+	if (ok) {
+		expiry = (time_t)tls_context_expiry(tls);
+		if (gmtime_r(&expiry, &when) != NULL)
+			(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &when);
+		(void)printf("tls: ok, the certificate ends %s\n", text);
+	} else {
+		(void)printf("tls: not usable, see above\n");
+	}
+	tls_context_free(tls);
+	return ok;
+}
+
+static bool
+check_principals(const struct config *c)
+{
+	struct access *access = NULL;
+	bool ok = serve_access(c, &access) == STATUS_OK;
+
+	(void)printf("principals: %u%s\n", c->principal_count, ok ? "" : ", not usable, see above");
+	access_free(access);
+	return ok;
+}
+
+enum status
+verb_check(const struct config *c, const struct verb_options *o)
+{
+	bool ok = check_principals(c);
+	struct vault_options vo;
+
+	serve_vault_options(c, o->force_class_d, &vo);
+	ok &= check_tls(c);
+	ok &= check_place("store", c->vault_path, S_IFDIR);
+	ok &= check_place("key file", c->seal_file_path, S_IFREG);
+	for (size_t i = 0; i < vo.anchor.count; i++)
+		ok &= check_anchor(vo.anchor.path[i], o->force_class_d);
+	return ok ? STATUS_OK : STATUS_CONFIG;
+}
+
+static void
+print_file(const struct custody_file *f, uint64_t epoch)
+{
+	(void)printf("%s: class %c (%s)", f->path, (int)f->class, f->why);
+	if (!f->readable)
+		(void)printf(", cannot be read");
+	for (unsigned i = 0; i < 2 && f->readable; i++)
+		if (f->slot[i].valid)
+			(void)printf(", a slot of epoch %" PRIu64 "%s", f->slot[i].epoch,
+			    f->slot[i].epoch != epoch ? "" : f->opens ? " opens the store" :
+			    " does NOT open the store");
+	if (f->readable && !f->slot[0].valid && !f->slot[1].valid)
+		(void)printf(", no slot");
+	(void)puts(f->opens ? ": ok" : ": NOT USABLE");
+}
+
+enum status
+verb_anchor_verify(const struct config *c, const struct verb_options *o)
+{
+	struct vault_options vo;
+	struct custody_report r;
+	enum status rc = begin(c, o, &vo);
+
+	if (rc == STATUS_OK && (rc = custody_verify(&vo, &r)) == STATUS_OK) {
+		(void)printf("the store is at epoch %" PRIu64 "; a start would come to: %s\n", r.epoch,
+		    recover_name(r.row));
+		for (size_t i = 0; i < r.files; i++) {
+			print_file(&r.file[i], r.epoch);
+			if (!r.file[i].opens)
+				rc = STATUS_ANCHOR;
+		}
+	}
+	secret_end();
+	return rc;
+}
+
+enum status
+verb_anchor_move(const struct config *c, const struct verb_options *o)
+{
+	struct vault_options vo;
+	enum status rc = begin(c, o, &vo);
+
+	vo.retiring = o->from;
+	if (rc == STATUS_OK && (rc = custody_move(&vo)) == STATUS_OK)
+		for (size_t i = 0; i < o->from.count; i++)
+			(void)printf("%s: overwritten, and not the anchor any more: it may be removed\n",
+			    o->from.path[i]);
+	if (rc == STATUS_ANCHOR)
+		(void)puts("NOT DONE: a file could not be written; the log says which. If it is one to be\n"
+		    "left, the vault may run, but what stands on its device opens what is erased from\n"
+		    "now on: destroy it. Else do it again.");
+	secret_end();
+	return rc;
+}
+
+enum status
+verb_recover(const struct config *c, const struct verb_options *o)
+{
+	struct vault_options vo;
+	uint64_t erasures;
+	enum status rc;
+
+	if (!o->previous) {
+		(void)puts("recovery runs at each start. What it refuses as previous_only can be taken back\n"
+		    "by one commit with --previous (docs/OPERATIONS.md says what that loses)");
+		return STATUS_CONFIG;
+	}
+	rc = begin(c, o, &vo);
+	if (rc == STATUS_OK && (rc = custody_previous(&vo, &erasures)) == STATUS_OK)
+		(void)printf("gone back by one commit. What it held is lost; erasures in it: %" PRIu64
+		    "%s\n", erasures, erasures > 0 ? ": ask for them AGAIN" : "");
+	secret_end();
+	return rc;
+}

@@ -1,0 +1,54 @@
+/*
+ * The verbs of pdvaultd. Those that do not serve are the process's only thread. What went wrong is in the log.
+ */
+#ifndef SERVER_VERBS_H
+#define SERVER_VERBS_H
+
+#include <stdbool.h>
+
+#include "server/config.h"
+#include "server/keys/anchor.h"
+#include "server/status.h"
+
+/* The options of the command line. */
+struct verb_options {
+	bool force_class_d;
+	bool previous;			/* recover */
+	struct anchor_paths from;	/* anchor move: relative to the working folder */
+};
+
+struct verb {
+	const char *name, *more;	/* more: a second word, or NULL */
+	enum status (*run)(const struct config *c, const struct verb_options *o);
+	const char *help;
+};
+
+/* The verb of these words; NULL: there is none. */
+const struct verb *verb_find(char **word, int count);
+
+/* All verbs and options, to standard output. */
+void verb_help(void);
+
+/* A new vault where ${c} says. */
+enum status verb_init(const struct config *c, const struct verb_options *o) MUST_USE;
+
+/*
+ * Whether a server could start with ${c}: principals, certificates, files and their modes,
+ * class of the anchor. What is found goes to standard output, a line each. Only
+ * reads and locks nothing, so it may run beside the server. STATUS_CONFIG: it could not.
+ */
+enum status verb_check(const struct config *c, const struct verb_options *o) MUST_USE;
+
+/*
+ * Each file of the anchor, read past the page cache, a line each on standard output; the server is down.
+ * STATUS_ANCHOR: one of them does not open the store.
+ */
+enum status verb_anchor_verify(const struct config *c, const struct verb_options *o) MUST_USE;
+
+/* custody_move() from o->from to what ${c} names. */
+enum status verb_anchor_move(const struct config *c, const struct verb_options *o) MUST_USE;
+
+/* custody_previous(), with o->previous; there is no other way of recovering by hand. */
+enum status verb_recover(const struct config *c, const struct verb_options *o) MUST_USE;
+
+#endif /* SERVER_VERBS_H */

@@ -1,0 +1,404 @@
+/*
+ * Several files of the anchor, and what an operator does about them: all are written and erased, any one
+ * opens; moving, verifying, and going back by one commit.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "scratch.h"
+#include "server/keys/anchor_internal.h"
+#include "server/store/custody.h"
+#include "server/store/vault_internal.h"
+#include "vault_bed.h"
+
+enum { FILES = 3 };
+
+static struct vault_bed bed;
+static char names[FILES][320];
+
+/* A vault whose anchor is three files; the first is bed.anchor. */
+static int
+setup(void **state)
+{
+	(void)state;
+	vault_bed_make(&bed, 1u << 30, 1u << 20);
+	(void)snprintf(names[0], sizeof(names[0]), "%s", bed.anchor);
+	for (size_t i = 1; i < FILES; i++)
+		(void)snprintf(names[i], sizeof(names[i]), "%s/copy%zu", bed.dir, i);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	anchor_test_fault(ANCHOR_TEST_PWRITE, 0, 0);
+	anchor_test_fault(ANCHOR_TEST_PREAD, 0, 0);
+	vault_bed_free(&bed);
+	return 0;
+}
+
+static void
+use(size_t first, size_t count)
+{
+	bed.options.anchor.count = count;
+	for (size_t i = 0; i < count; i++)
+		bed.options.anchor.path[i] = names[first + i];
+}
+
+static void
+three_files(void)
+{
+	for (size_t i = 1; i < FILES; i++)
+		assert_int_equal(anchor_create(names[i]), STATUS_OK);
+	use(0, FILES);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+}
+
+static void
+image(const char *path, uint8_t out[static ANCHOR_LEN])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, out, ANCHOR_LEN), ANCHOR_LEN);
+	(void)close(fd);
+}
+
+static void
+put_image(const char *path, const uint8_t *bytes)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes, ANCHOR_LEN, 0), ANCHOR_LEN);
+	assert_int_equal(fsync(fd), 0);
+	(void)close(fd);
+}
+
+static void
+noise(const char *path)
+{
+	uint8_t bytes[ANCHOR_LEN];
+
+	randombytes_buf(bytes, sizeof(bytes));
+	put_image(path, bytes);
+}
+
+/* The valid slots of a file: epochs, 0 for none. */
+static void
+slots(const char *path, uint64_t epoch[static 2])
+{
+	static uint8_t bytes[ANCHOR_LEN];
+	uint8_t digest[SEAL_DIGEST_LEN], id[VAULT_ID_LEN] = { 0 };
+	struct anchor_slot s;
+
+	image(path, bytes);
+	for (unsigned i = 0; i < 2; i++) {
+		memcpy(id, bytes + i * ANCHOR_SLOT_LEN + 16, sizeof(id));
+		anchor_slot_decode(bytes + i * ANCHOR_SLOT_LEN, id, i, &s, digest);
+		epoch[i] = s.valid ? s.epoch : 0;
+	}
+}
+
+static void
+assert_only(const char *path, uint64_t epoch)
+{
+	uint64_t found[2];
+
+	slots(path, found);
+	assert_int_equal(found[epoch % 2], epoch);
+	assert_int_equal(found[(epoch + 1) % 2], 0);
+}
+
+/* New files get the root key at the start; each switch writes all and erases all. */
+static void
+all_are_written_and_erased(void **state)
+{
+	uint8_t id[16];
+	uint64_t t;
+
+	(void)state;
+	three_files();
+	for (unsigned n = 0; n < 3; n++) {
+		t = vault_epoch(bed.vault);
+		for (size_t i = 0; i < FILES; i++)
+			assert_only(names[i], t);
+		assert_int_equal(vault_bed_create(&bed, n, id), STATUS_OK);
+		assert_int_equal(vault_epoch(bed.vault), t + 1);
+	}
+	assert_int_equal(vault_bed_erase(&bed, id), STATUS_OK);
+	for (size_t i = 0; i < FILES; i++)
+		assert_only(names[i], t + 2);
+}
+
+/* Each alone opens the vault, whatever became of the others, which are written anew. */
+static void
+any_one_opens(void **state)
+{
+	uint8_t id[16];
+	uint64_t t;
+
+	(void)state;
+	three_files();
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	t = vault_epoch(bed.vault);
+	for (size_t keeps = 0; keeps < FILES; keeps++) {
+		vault_bed_stop(&bed);
+		for (size_t i = 0; i < FILES; i++)
+			if (i != keeps)
+				noise(names[i]);
+		assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+		assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
+		for (size_t i = 0; i < FILES; i++)
+			assert_only(names[i], t);
+	}
+	vault_bed_stop(&bed);
+	for (size_t i = 0; i < FILES; i++)
+		noise(names[i]);
+	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
+}
+
+/* A file that was away holds an old root key; when it is back that is overwritten. */
+static void
+one_that_was_away(void **state)
+{
+	static uint8_t old[ANCHOR_LEN];
+	uint8_t id[16];
+	uint64_t t;
+
+	(void)state;
+	three_files();
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	image(names[2], old);
+	t = vault_epoch(bed.vault);
+	for (unsigned switches = 1; switches < 4; switches++) {
+		vault_bed_stop(&bed);
+		use(0, 2);
+		assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+		for (unsigned n = 0; n < switches; n++)
+			assert_int_equal(vault_bed_create(&bed, 10 * switches + n, id), STATUS_OK);
+		t += switches;
+		vault_bed_stop(&bed);
+		put_image(names[2], old);
+		use(0, FILES);
+		assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+		assert_only(names[2], t);
+		image(names[2], old);
+	}
+	/* One that is named and not there: it does not start, since nothing could be erased in it. */
+	vault_bed_stop(&bed);
+	assert_int_equal(rename(names[2], scratch_path(bed.dir, "away")), 0);
+	assert_int_equal(vault_bed_start(&bed), STATUS_CONFIG);
+	use(0, 2);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+}
+
+/* A write that fails in any of the files: nothing rests on the switch, or it is not settled. */
+static void
+a_failing_file(void **state)
+{
+	uint8_t id[16];
+	uint64_t t;
+
+	(void)state;
+	three_files();
+	for (unsigned nth = 1; nth <= FILES; nth++) {
+		t = vault_epoch(bed.vault);
+		anchor_test_fault(ANCHOR_TEST_PWRITE, nth, 5);
+		assert_int_equal(vault_bed_create(&bed, 100 + nth, id), STATUS_ANCHOR);
+		assert_int_equal(vault_epoch(bed.vault), t);
+	}
+	/* K5, three tries in each of the files: one write that fails there is made up for. */
+	anchor_test_fault(ANCHOR_TEST_PWRITE, FILES + 2, 5);
+	assert_int_equal(vault_bed_create(&bed, 200, id), STATUS_OK);
+	for (size_t i = 0; i < FILES; i++)
+		assert_only(names[i], t + 1);
+	vault_bed_restart(&bed);
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
+}
+
+static void
+verified(void **state)
+{
+	struct custody_report r;
+	uint8_t id[16];
+
+	(void)state;
+	three_files();
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	assert_int_equal(custody_verify(&bed.options, &r), STATUS_REFUSED);	/* the server has it */
+	vault_bed_stop(&bed);
+	assert_int_equal(custody_verify(&bed.options, &r), STATUS_OK);
+	assert_int_equal(r.row, RECOVER_SERVE);
+	assert_int_equal(r.files, FILES);
+	for (size_t i = 0; i < FILES; i++)
+		assert_true(r.file[i].opens && r.file[i].readable && r.file[i].slot[r.epoch % 2].valid);
+	noise(names[1]);
+	assert_int_equal(custody_verify(&bed.options, &r), STATUS_OK);
+	assert_true(r.file[0].opens && !r.file[1].opens && r.file[2].opens);
+	/* It has repaired nothing. */
+	assert_int_equal(custody_verify(&bed.options, &r), STATUS_OK);
+	assert_false(r.file[1].opens);
+}
+
+/* The old files are overwritten whole and open nothing; also when it was cut off anywhere, and done again. */
+static void
+moved(void **state)
+{
+	static uint8_t old[ANCHOR_LEN];
+	struct vault_bed_copy before;
+	struct vault_options o;
+	uint8_t id[16];
+	uint64_t t, found[2];
+
+	(void)state;
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	t = vault_epoch(bed.vault);
+	vault_bed_stop(&bed);
+	vault_bed_keep(&bed, &before);
+	use(1, 2);
+	o = bed.options;
+	o.retiring = (struct anchor_paths){ { names[0] }, 1 };
+	for (unsigned nth = 1; nth < 20; nth++) {
+		enum status rc;
+
+		anchor_test_fault(ANCHOR_TEST_PWRITE, nth, 5);
+		if ((rc = custody_move(&o)) == STATUS_OK)
+			break;
+		assert_int_not_equal(rc, STATUS_REFUSED);
+		image(names[0], old);
+	}
+	anchor_test_fault(ANCHOR_TEST_PWRITE, 0, 0);
+	slots(names[0], found);
+	assert_int_equal(found[0] + found[1], 0);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_true(vault_epoch(bed.vault) > t);
+	for (size_t i = 1; i < FILES; i++)
+		assert_only(names[i], vault_epoch(bed.vault));
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
+	vault_bed_stop(&bed);
+	/* The old anchor, had somebody kept it, does not open the store any more. */
+	memcpy(old, before.bytes[1], ANCHOR_LEN);
+	put_image(names[0], old);
+	use(0, 1);
+	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
+	vault_bed_forget(&before);
+}
+
+/* Row previous_only: back by one commit. What the newest commit did is undone, and said. */
+static void
+back_by_one_commit(void **state)
+{
+	struct vault_bed_copy old, new;
+	uint8_t id[2][16];
+	uint64_t erasures = 9, t;
+
+	(void)state;
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(vault_bed_create(&bed, i, id[i]), STATUS_OK);
+	t = vault_epoch(bed.vault);
+	vault_bed_stop(&bed);
+	assert_int_equal(custody_previous(&bed.options, &erasures), STATUS_REFUSED);	/* no reason to */
+	vault_bed_keep(&bed, &old);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_bed_erase(&bed, id[0]), STATUS_OK);
+	vault_bed_stop(&bed);
+	vault_bed_keep(&bed, &new);
+	vault_bed_put_back(&bed, &old, VAULT_BED_ANCHOR);
+	/* Starting is refused and changes nothing, however often. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
+	assert_int_equal(custody_previous(&bed.options, &erasures), STATUS_OK);
+	assert_int_equal(erasures, 1);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_epoch(bed.vault), t);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(vault_bed_get(&bed, id[i]), STATUS_OK);
+	vault_bed_stop(&bed);
+	/* Two commits since: there is no way back, and the store is as it was. */
+	vault_bed_put_back(&bed, &new, VAULT_BED_ALL);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	vault_bed_stop(&bed);
+	vault_bed_forget(&new);
+	vault_bed_keep(&bed, &new);
+	vault_bed_put_back(&bed, &old, VAULT_BED_ANCHOR);
+	assert_int_equal(custody_previous(&bed.options, &erasures), STATUS_REFUSED);
+	vault_bed_put_back(&bed, &new, VAULT_BED_ANCHOR);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_epoch(bed.vault), t + 1);
+	assert_int_equal(vault_bed_get(&bed, id[0]), STATUS_ERASED);
+	vault_bed_forget(&old);
+	vault_bed_forget(&new);
+}
+
+/* Cut off between its steps: what was set aside is put back by the next run, or is of no use any more. */
+static void
+stepping_is_undone(void **state)
+{
+	struct vault_bed_copy here;
+	uint8_t id[16];
+	uint64_t t;
+
+	(void)state;
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	t = vault_epoch(bed.vault);
+	assert_int_equal(store_step_back(bed.store), STATUS_REFUSED);	/* the server has it */
+	vault_bed_stop(&bed);
+	vault_bed_keep(&bed, &here);
+	assert_int_equal(store_step_forward(bed.store), STATUS_OK);	/* nothing to do */
+	assert_int_equal(store_step_back(bed.store), STATUS_OK);
+	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);	/* store_lost_commits */
+	assert_int_equal(store_step_back(bed.store), STATUS_REFUSED);
+	assert_int_equal(store_step_forward(bed.store), STATUS_OK);
+	{
+		struct vault_bed_copy again;
+
+		vault_bed_keep(&bed, &again);
+		assert_int_equal(again.len[0], here.len[0]);
+		assert_memory_equal(again.bytes[0], here.bytes[0], here.len[0]);
+		vault_bed_forget(&again);
+	}
+	/* Somebody committed since: it is not put back over that. */
+	assert_int_equal(store_step_back(bed.store), STATUS_OK);
+	vault_bed_put_back(&bed, &here, VAULT_BED_STORE);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	vault_bed_stop(&bed);
+	assert_int_equal(store_step_forward(bed.store), STATUS_OK);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_epoch(bed.vault), t);
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
+	vault_bed_forget(&here);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(all_are_written_and_erased, setup, teardown),
+		cmocka_unit_test_setup_teardown(any_one_opens, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_that_was_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_failing_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(verified, setup, teardown),
+		cmocka_unit_test_setup_teardown(moved, setup, teardown),
+		cmocka_unit_test_setup_teardown(back_by_one_commit, setup, teardown),
+		cmocka_unit_test_setup_teardown(stepping_is_undone, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
