@@ -24,6 +24,8 @@
 	X(erase_first, "K5 comes before K4") \
 	X(receipt_first, "K7 comes before K4") \
 	X(settle_skipped, "recovery does not erase the slot that is not in use") \
+	X(slot_not_read_back, "K3 does not look at what the anchor's device holds") \
+	X(preamble_skipped, "recovery trusts the page cache: no commit of its own, no look at the medium") \
 	X(constant_random, "the random source begins anew with each process") \
 	X(subject_key_derived, "a subject's key is made from the index key") \
 	X(category_key_derived, "a category's key is made from the subject's id") \

@@ -35,6 +35,7 @@ def run(bin, thorough):
         timed('F19: every call of recoveries, cut off or failing', recoveries, b, h, calls, judge, chance, thorough)
         timed('F15: the process ends at every call of an erasure', ends, b, h, calls, judge)
         timed('F17, F18: every call of an erasure fails', failing, b, h, calls, judge)
+        timed('F18, F19: what failed was done all the same', lying, b, h, calls, judge)
         timed('F26: store or anchor alone from before the erasure', rolled_back, b, h, calls, judge)
         say(f'{judge.starts} starts')
         b.quiet(crash.MARK, 'bishop')
@@ -84,6 +85,23 @@ def at_rest(b, disk, name):
 
 
 CROWD = 40
+RECORD = 5 + 1 + 16	# what TLS 1.3 adds to the bytes of a record (RFC 8446, 5.2)
+
+
+def sent_at(calls, sizes):
+    """For each of the messages that were sent last, of these sizes: the call that sent its last byte."""
+    sends = [(n, c.length) for n, c in enumerate(calls) if c.kind == tape.SEND]
+    end, found = sum(length for _, length in sends) - sum(sizes), []
+    for size in sizes:
+        end += size
+        done = 0
+        for n, length in sends:
+            done += length
+            if done >= end:
+                found.append(n)
+                break
+    need(all(calls[n].length >= size for n, size in zip(found, sizes, strict=True)), 'answers on the tape')
+    return found
 
 
 def batches(b, h, calls, judge, chance, thorough):
@@ -101,13 +119,15 @@ def batches(b, h, calls, judge, chance, thorough):
             message = wire.field(1, wire.field(1, crash.MARK)) + wire.field(2, f'crowd{i}@bishops.example')
             p.send(wire.request('Vault.CreateSubject', wire.field(1, message), os.urandom(16)))
         p.send(wire.request('Rights.EraseSubject', wire.field(1, victim), os.urandom(16)))
-        answers = [p.receive() for _ in range(CROWD + 1)]
+        answers, sizes = [], []
+        for _ in range(CROWD + 1):
+            answers.append(p.receive())
+            sizes.append(p.received + RECORD)
     b.kill()
     again = b.calls()
     b.unrecorded()
     same({a.code for _, a in answers}, {'OK'}, 'answers')
-    sends = [n for n, c in enumerate(again) if c.kind == tape.SEND and c.length in crash.ANSWER]
-    same(len(sends), len(answers), 'answers on the tape')
+    sends = sent_at(again, sizes)
     # The n-th answer that came was the n-th that was sent.
     first = min(number for number, _ in answers)
     told = {number - first: at for (number, _), at in zip(answers, sends, strict=True)}
@@ -329,6 +349,40 @@ def failing(b, h, calls, judge):
     held(18, f'a flush fails at {len(numbers)} calls')
     for (where, said, gone), faults in told.items():
         say(f'{where}: {said}, {"erased" if gone else "not erased"} ({len(faults)}: {", ".join(sorted(set(faults)))})')
+
+
+def lying(b, h, calls, judge):
+    """Each write and flush of an erasure in turn is done, and said to have failed. The process that starts then sees
+    what the page cache holds, the power cut after it what the disk does; at any call of that start nobody is lost.
+    """
+    r = Rerun(b, h, calls)
+    numbers, points, done = r.numbers(), 0, set()
+    for number in numbers:
+        r.go(PDV_TAPE_LIE=str(number))
+        disk = tape.Disk.of(r.image)
+        for c in r.calls:
+            disk.apply(c)
+        b.record()
+        try:
+            b.serves(f'call {number} failed, and was done')
+            b.kill()
+        finally:
+            again = b.calls()
+            b.unrecorded()
+        for n, left in crash.replay(again, disk):
+            if n < len(again) and again[n].kind not in tape.CHANGES:
+                continue
+            points += 1
+            for variant, image in (('flushed', left.flushed()), ('written', left.written())):
+                key = tape.digest(image, b.names())
+                if key in done:
+                    continue
+                done.add(key)
+                b.put(image)
+                same_but_for_time(b, h, judge, f'F19: call {number} failed and was done, recovery before call '
+                                  f'{n} ({variant})', r.count)
+    held(18, f'{len(numbers)} calls that failed and were done, {points} points of the recoveries after them, '
+         f'{len(done)} disks')
 
 
 def rolled_back(b, h, calls, judge):

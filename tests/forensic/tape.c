@@ -5,6 +5,7 @@
  *   PDV_TAPE_BELOW  absolute paths of folders and files, with colons between: what is recorded
  *   PDV_TAPE_STOP   n: the process ends in place of its n-th recorded call
  *   PDV_TAPE_FAIL   n: its n-th recorded call is not done and fails
+ *   PDV_TAPE_LIE    n: its n-th recorded call is done, durably if it is such a call, and fails all the same
  *   PDV_TAPE_TIMES  how many calls fail from there on, 1 unless it is set
  *   PDV_TAPE_ERROR  the errno of it, EIO unless it is set
  *   PDV_TAPE_SHORT  n: of the n-th, if it is a write, only half is done
@@ -56,7 +57,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *below;
 static long tape = -1;
-static uint64_t number, stop_at, fail_at, fail_times, fail_error, short_at;
+static uint64_t number, stop_at, fail_at, lie_at, fail_times, fail_error, short_at;
 
 bool
 tape_is_below(const char *path)
@@ -150,6 +151,8 @@ tape_end(struct tape_record *r, long result, const char *path, const struct iove
 		r->data_len = result > 0 ? (uint32_t)result : 0;
 	put(r, path, iov, count);
 	(void)pthread_mutex_unlock(&lock);
+	if (r->number == lie_at)
+		return tape_fails();
 	errno = error;
 	return result;
 }
@@ -206,6 +209,7 @@ start(void)
 	fail_at = number_of("PDV_TAPE_FAIL", 0);
 	fail_times = number_of("PDV_TAPE_TIMES", 1);
 	fail_error = number_of("PDV_TAPE_ERROR", EIO);
+	lie_at = number_of("PDV_TAPE_LIE", 0);
 	short_at = number_of("PDV_TAPE_SHORT", 0);
 	tape = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (tape < 0)

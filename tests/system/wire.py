@@ -128,6 +128,7 @@ class Peer:
             raise
         self.socket.settimeout(SECONDS)
         self.next = 0x80000001
+        self.received = 0
         if greet:
             self.greet()
 
@@ -164,6 +165,7 @@ class Peer:
 
     def receive(self):
         length, number = struct.unpack('>QI', self.read(12))
+        self.received = 8 + length	# bytes of this message
         return number, Response(self.read(length - 4))
 
     def ask(self, body):
