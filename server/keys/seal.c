@@ -95,7 +95,7 @@ seal_init(void)
 {
 	uint8_t nonce[SEAL_NONCE_LEN];
 
-	if (sodium_init() < 0 || sodium_set_misuse_handler(misused) != 0)
+	if (sodium_set_misuse_handler(misused) != 0 || sodium_init() < 0)
 		return STATUS_REFUSED;
 	if (mutant(constant_random))
 		random_fill = mutant_fill;
