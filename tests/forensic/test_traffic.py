@@ -27,7 +27,8 @@ from nacl.bindings import crypto_scalarmult_base
 MARKS = ['Mårker Of Rooks', 'marker.of.rooks@rooks.example', '+47 555 010 4411', 'TAX-ROOK-5521', 'INV-ROOK-9']
 HANDSHAKE, APPLICATION, CHANGE_CIPHER = 22, 23, 20
 CLIENT_HELLO, SERVER_HELLO, TICKET = 1, 2, 4
-PSK, EARLY_DATA, VERSIONS, KEY_SHARE = 41, 42, 43, 51
+PSK, EARLY_DATA, VERSIONS, PSK_MODES, KEY_SHARE = 41, 42, 43, 45, 51
+WITHOUT_EXCHANGE = 0		# a mode of resumption
 TLS13 = b'\3\4'
 X25519 = 29
 GROUPS = {23: 'P-256', 24: 'P-384', 25: 'P-521', X25519: 'X25519', 30: 'X448'}
@@ -112,6 +113,7 @@ def handshake(c):
     answered, got = hellos(relay.SERVER, c.sent(relay.SERVER))
     for hello in asked:
         need(not hello.extensions.keys() & {PSK, EARLY_DATA}, 'F10: a client resumes, or sends early data')
+        need(WITHOUT_EXCHANGE not in hello.extensions.get(PSK_MODES, b'')[1:], 'F10: resumption without an exchange')
     for hello in answered:
         need(PSK not in hello.extensions, 'F10: a session was resumed')
         same(hello.extensions.get(VERSIONS), TLS13, 'F10: the version of TLS')
