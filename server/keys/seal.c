@@ -1,8 +1,12 @@
 #include "server/keys/seal.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
 
 #include "server/keys/registry.h"
+#include "server/log.h"
 #include "server/mutant.h"
 
 _Static_assert(SEAL_NONCE_LEN == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
@@ -19,7 +23,12 @@ struct split {
 	uint8_t ek[SEAL_KEY_LEN], com[SEAL_COM_LEN];
 };
 
+#define SEEN 4096u		/* nonces that are remembered; a power of two */
+
 static void (*random_fill)(void *, size_t) = randombytes_buf;
+
+/* Of nonces drawn lately eight bytes each, at the place that eight others name. */
+static _Atomic uint64_t seen[SEEN];
 
 /* A mutant's: the same bytes in each process. */
 static void
@@ -61,19 +70,38 @@ split_key(const struct key *k, const uint8_t nonce[static SEAL_NONCE_LEN],
 	    0);
 }
 
+/*
+ * A nonce; false: one of the last thousands comes again (or is zero). Nonces alone are remembered: they
+ * are no secret, and each key, seed and stripe comes from the same source just before one. Two that
+ * differ look alike once in 2^64.
+ */
+static bool
+fresh_nonce(uint8_t out[static SEAL_NONCE_LEN])
+{
+	random_fill(out, SEAL_NONCE_LEN);
+	return atomic_exchange_explicit(&seen[bytes_get64(out) % SEEN], bytes_get64(out + 8),
+	    memory_order_relaxed) != bytes_get64(out + 8);
+}
+
+/* Called before libsodium aborts, which it does when the kernel gives no random bytes. */
+static void
+misused(void)
+{
+	log_event(LOG_FATAL, LOG_S(WHAT, "the random source failed"));
+}
+
 enum status
 seal_init(void)
 {
-	uint8_t a[SEAL_KEY_LEN], b[SEAL_KEY_LEN];
+	uint8_t nonce[SEAL_NONCE_LEN];
 
-	if (sodium_init() < 0)
+	if (sodium_set_misuse_handler(misused) != 0 || sodium_init() < 0)
 		return STATUS_REFUSED;
 	if (mutant(constant_random))
 		random_fill = mutant_fill;
-	random_fill(a, sizeof(a));
-	random_fill(b, sizeof(b));
-	if (sodium_is_zero(a, sizeof(a)) || sodium_memcmp(a, b, sizeof(a)) == 0)
-		return STATUS_REFUSED;
+	for (unsigned i = 0; i < SEAL_START_DRAWS; i++)
+		if (!fresh_nonce(nonce))
+			return STATUS_REFUSED;
 	return STATUS_OK;
 }
 
@@ -112,7 +140,10 @@ seal_box(const struct key *k, const struct seal_context *ctx, struct bytes plain
 
 	must(plain.len < padded);
 	out[0] = SEAL_VERSION;
-	random_fill(out + OFF_NONCE, SEAL_NONCE_LEN);
+	if (!fresh_nonce(out + OFF_NONCE)) {
+		log_event(LOG_FATAL, LOG_S(WHAT, "the random source repeats itself"));
+		abort();
+	}
 	split_key(k, out + OFF_NONCE, ctx, &s);
 	memcpy(out + OFF_COM, s.com, SEAL_COM_LEN);
 	if (plain.len > 0)
@@ -214,5 +245,7 @@ void
 seal_test_random(void (*fill)(void *, size_t))
 {
 	random_fill = fill != NULL ? fill : randombytes_buf;
+	for (unsigned i = 0; i < SEEN; i++)
+		seen[i] = 0;
 }
 #endif

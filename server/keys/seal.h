@@ -62,7 +62,12 @@ enum seal_purpose {
 	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK,
 };
 
-/* Initialises libsodium and tests the random source. STATUS_REFUSED: it repeats itself. */
+/*
+ * Initialises libsodium and draws SEAL_START_DRAWS times from the random source. STATUS_REFUSED: it repeats
+ * itself. Later the process ends (SIGABRT, and a line in the log) when the source fails, or when
+ * a nonce of the last thousands comes again, before what is sealed with it leaves this room.
+ */
+#define SEAL_START_DRAWS 256u
 enum status seal_init(void) MUST_USE;
 
 /* 32 random bytes, never all zero: a zero key means "none". */
@@ -116,7 +121,7 @@ void seal_wrap_key(const struct key *kek, const uint8_t digest[static SEAL_DIGES
 void seal_random(void *buf, size_t len);
 
 #ifdef PDV_TEST_HOOKS
-/* Replaces the random source (NULL: the real one again). */
+/* Replaces the random source (NULL: the real one again), of which nothing was seen before. */
 void seal_test_random(void (*fill)(void *buf, size_t len));
 #endif
 

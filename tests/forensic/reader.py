@@ -38,6 +38,22 @@ def split(key, nonce, ctx):
     return both[:32], both[32:]
 
 
+def tag(key, label, a, b):
+    """A keyed tag."""
+    data = label.encode().ljust(16, b'\0') + len(a).to_bytes(8, 'big') + a + b
+    return hashlib.blake2b(data, key=key, digest_size=16).digest()
+
+
+def lookup_tag(index_key, kind, value, n=0):
+    """Of a value that is normalised: 1 is an email, 2 a phone, 3 an account id."""
+    return tag(index_key, 'lookup', bytes([kind]) + n.to_bytes(2, 'big'), value.encode())
+
+
+def covers(level, index, tag_):
+    """Whether a node of tree B is on the way to a tag."""
+    return number(tag_[:8]) >> 4 + 5 * level == index
+
+
 def open_box(key, ctx, box):
     if len(box) <= 1 + NONCE + 32 + TAG or box[0] != 1:
         raise Closed('not a box')

@@ -9,6 +9,9 @@
  *   PDV_TAPE_TIMES  how many calls fail from there on, 1 unless it is set
  *   PDV_TAPE_ERROR  the errno of it, EIO unless it is set
  *   PDV_TAPE_SHORT  n: of the n-th, if it is a write, only half is done
+ *   PDV_TAPE_SLOW   n: each flush begins that many milliseconds later, and holds up nobody else
+ *   PDV_TAPE_SICK   a path: while something has it, flushes are not done and fail
+ *   PDV_TAPE_HEADS  n: of what is written the tape keeps that many bytes at most
  *
  * A record has a head of 64 bytes, in the machine's byte order:
  *   offset  length  what
@@ -24,7 +27,8 @@
  *       56       4  n, length of the path
  *       60       4  m, length of the data
  * and then n bytes of the path that the descriptor has at the moment, and m of data: what was really
- * written, or the new name of a rename. SEND has no data: it tells when a peer was answered.
+ * written, or the new name of a rename. SEND has no data: it tells when a peer was answered, and has the
+ * peer's port for an offset.
  *
  * One call at a time is made and recorded under one lock, so that the order on the tape is the
  * order of the calls. SEND is recorded before it is done, all else after. System calls are made
@@ -37,6 +41,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,7 +62,9 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *below;
 static long tape = -1;
-static uint64_t number, stop_at, fail_at, lie_at, fail_times, fail_error, short_at;
+static const char *sick;
+static uint64_t number, stop_at, fail_at, lie_at, fail_times, fail_error, short_at,
+    slow_ms, heads;
 
 bool
 tape_is_below(const char *path)
@@ -148,13 +155,28 @@ tape_end(struct tape_record *r, long result, const char *path, const struct iove
 
 	r->result = result < 0 ? -error : result;
 	if (r->kind == WRITE)
-		r->data_len = result > 0 ? (uint32_t)result : 0;
+		r->data_len = result <= 0 ? 0 : (uint32_t)((uint64_t)result < heads ? (uint64_t)result : heads);
 	put(r, path, iov, count);
 	(void)pthread_mutex_unlock(&lock);
 	if (r->number == lie_at)
 		return tape_fails();
 	errno = error;
 	return result;
+}
+
+void
+tape_wait(const struct tape_record *r)
+{
+	const struct timespec t = { (time_t)(slow_ms / 1000), (long)(slow_ms % 1000) * 1000000 };
+
+	if (r->kind == FLUSH && slow_ms > 0)
+		(void)nanosleep(&t, NULL);
+}
+
+bool
+tape_is_sick(const struct tape_record *r)
+{
+	return r->kind == FLUSH && sick != NULL && syscall(SYS_faccessat, AT_FDCWD, sick, F_OK) == 0;
 }
 
 long
@@ -211,6 +233,9 @@ start(void)
 	fail_error = number_of("PDV_TAPE_ERROR", EIO);
 	lie_at = number_of("PDV_TAPE_LIE", 0);
 	short_at = number_of("PDV_TAPE_SHORT", 0);
+	slow_ms = number_of("PDV_TAPE_SLOW", 0);
+	heads = number_of("PDV_TAPE_HEADS", UINT64_MAX);
+	sick = getenv("PDV_TAPE_SICK");
 	tape = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (tape < 0)
 		abort();
@@ -222,6 +247,8 @@ void
 tape_send(int fd, size_t length)
 {
 	struct tape_record r = { .kind = SEND, .fd = (uint32_t)fd, .length = length };
+	struct sockaddr_in peer = { .sin_family = AF_UNSPEC };
+	socklen_t len = sizeof(peer);
 	struct stat sb;
 	int error = errno;
 
@@ -229,6 +256,8 @@ tape_send(int fd, size_t length)
 		errno = error;
 		return;
 	}
+	if (syscall(SYS_getpeername, fd, &peer, &len) == 0 && peer.sin_family == AF_INET)
+		r.offset = ntohs(peer.sin_port);
 	(void)tape_begin(&r);
 	(void)tape_end(&r, 0, "", NULL, 0);
 	errno = error;

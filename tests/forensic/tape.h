@@ -57,6 +57,12 @@ long tape_fails(void);
 /* Whether only half of what this record is to write shall be written. */
 bool tape_is_short(const struct tape_record *r);
 
+/* Before tape_begin, and without its lock: a flush that is to be slow waits. */
+void tape_wait(const struct tape_record *r);
+
+/* Whether this is a flush at a time when flushes fail. */
+bool tape_is_sick(const struct tape_record *r);
+
 /* A record of bytes for a socket, before they are sent; nothing for another descriptor. */
 void tape_send(int fd, size_t length);
 

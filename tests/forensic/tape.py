@@ -34,22 +34,22 @@ class Call:
                 f'{" dsync" if self.kind == WRITE and self.flushes else ""} = {self.result}')
 
 
-def read(path):
+def each(path):
     """All calls of all processes, in order."""
     with open(path, 'rb') as f:
-        data = f.read()
-    calls, at = [], 0
-    while at < len(data):
-        head = HEAD.unpack_from(data, at)
-        if head[0] != MAGIC:
-            raise ValueError(f'not a record, at {at}')
-        at += HEAD.size
-        name, body = head[-2], head[-1]
-        if at + name + body > len(data):
-            raise ValueError('the tape ends within a record')
-        calls.append(Call(head, data[at:at + name].decode(), data[at + name:at + name + body]))
-        at += name + body
-    return calls
+        while data := f.read(HEAD.size):
+            head = HEAD.unpack(data)
+            if head[0] != MAGIC:
+                raise ValueError('not a record')
+            name, body = f.read(head[-2]), f.read(head[-1])
+            if len(name) + len(body) < head[-2] + head[-1]:
+                raise ValueError('the tape ends within a record')
+            yield Call(head, name.decode(), body)
+
+
+def read(path):
+    """The same as a list."""
+    return list(each(path))
 
 
 def environment(bin, tape, *below, **more):

@@ -133,7 +133,8 @@ with_fd(struct tape_record *r, int fd, long call, const long args[static 3])
 	r->fd = (uint32_t)fd;
 	if (r->flags == 0)
 		r->flags = tape_flags(fd);
-	if (!tape_begin(r))
+	tape_wait(r);
+	if (!tape_begin(r) || tape_is_sick(r))
 		return tape_end(r, tape_fails(), path, NULL, 0);
 	return tape_end(r, syscall(call, fd, args[0], args[1], args[2]), path, NULL, 0);
 }

@@ -103,8 +103,10 @@ class Response:
 # --- the connection ---
 
 
-def context(pki, who, ca='ca', versions=(None, None)):
+def context(pki, who, ca='ca', versions=(None, None), keylog=None):
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if keylog is not None:
+        c.keylog_filename = keylog		# the secrets of its sessions
     c.load_verify_locations(pki.path(f'{ca}.pem'))
     if who is not None:
         c.load_cert_chain(pki.path(f'{who}.pem'), pki.path(f'{who}.key'))

@@ -9,9 +9,14 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "scratch.h"
 #include "server/keys/seal.h"
 
 #define PLAIN_MAX 2048u
@@ -36,6 +41,26 @@ static void
 fill_zero(void *buf, size_t len)
 {
 	memset(buf, 0, len);
+}
+
+/* Blocks that differ, and begin again after so many. */
+static unsigned period, draws;
+
+static void
+fill_in_turn(void *buf, size_t len)
+{
+	uint8_t seed[randombytes_SEEDBYTES] = { 1 };
+
+	bytes_put32(seed + 1, draws++ % period);
+	randombytes_buf_deterministic(buf, len, seed);
+}
+
+static void
+fill_fails(void *buf, size_t len)
+{
+	(void)buf;
+	(void)len;
+	sodium_misuse();
 }
 
 static int
@@ -160,10 +185,11 @@ golden_vectors(void **state)
 	(void)state;
 	(void)snprintf(path, sizeof(path), "%.*s/vectors/seal.txt", (int)n, __FILE__);
 	assert_non_null(f = fopen(path, "re"));
-	seal_test_random(fill);
-	while (fgets(line, sizeof(line), f) != NULL)
+	while (fgets(line, sizeof(line), f) != NULL) {
+		seal_test_random(fill);		/* nonces come again in them */
 		if (line[0] != '#')
 			golden_line(&g, line);
+	}
 	seal_test_random(NULL);
 	(void)fclose(f);
 	assert_int_equal(g.boxes, 8);
@@ -325,8 +351,86 @@ broken_random(void **state)
 	assert_int_equal(seal_init(), STATUS_REFUSED);
 	seal_test_random(fill_zero);
 	assert_int_equal(seal_init(), STATUS_REFUSED);
+	for (period = 1; period < SEAL_START_DRAWS; period += period / 8 + 1) {
+		draws = 0;
+		seal_test_random(fill_in_turn);
+		assert_int_equal(seal_init(), STATUS_REFUSED);
+	}
 	seal_test_random(NULL);
 	assert_int_equal(seal_init(), STATUS_OK);
+}
+
+/* Seals in a process of its own until that ends; how many boxes were made, or -1: it did not abort. */
+static int
+boxes_until_abort(void (*source)(void *, size_t), unsigned most)
+{
+	static const struct seal_context ctx = { .kind = SEAL_PAGE };
+	uint8_t box[SEAL_BOX_LEN(64)], plain[32] = { 0 };
+	int ends[2], made = 0, status;
+	struct key k;
+	pid_t child;
+
+	draws = 0;
+	seal_test_random(source);
+	assert_int_equal(pipe(ends), 0);
+	assert_true((child = fork()) >= 0);
+	if (child == 0) {
+		(void)signal(SIGABRT, SIG_DFL);		/* cmocka takes it for a failure of the test */
+		for (unsigned i = 0; i < most; i++) {
+			seal_key_new(&k, SEAL_FOR_PAGE);
+			seal_box(&k, &ctx, bytes_of(plain, sizeof(plain)), 64, box);
+			if (write(ends[1], box, 1) != 1)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	assert_int_equal(close(ends[1]), 0);
+	while (read(ends[0], box, 1) == 1)
+		made++;
+	assert_int_equal(close(ends[0]), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? made : -1;
+}
+
+/*
+ * One that begins to repeat later ends the process when a nonce comes again. A box takes two draws, the second
+ * for its nonce: with an odd period the source goes round twice until then.
+ */
+static void
+random_repeats_later(void **state)
+{
+	static const unsigned periods[] = { 1, 2, 3, 64, 1000, 1001, 3000 };
+	char *log;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+		int around;
+
+		period = periods[i];
+		around = (int)(period % 2 == 0 ? period / 2 : period);
+		scratch_log_begin();
+		/* Some nonces of a long period were pushed out by others. */
+		assert_in_range(boxes_until_abort(fill_in_turn, 20000), around, around + 16);
+		log = scratch_log_end(NULL);
+		assert_non_null(strstr(log, "the random source repeats itself"));
+		free(log);
+	}
+	period = UINT_MAX;
+	assert_int_equal(boxes_until_abort(fill_in_turn, 20000), -1);	/* the control */
+}
+
+/* libsodium aborts when the kernel gives nothing; it is told before. */
+static void
+random_fails(void **state)
+{
+	char *log;
+
+	(void)state;
+	scratch_log_begin();
+	assert_int_equal(boxes_until_abort(fill_fails, 1), 0);
+	log = scratch_log_end(NULL);
+	assert_non_null(strstr(log, "the random source failed"));
+	free(log);
 }
 
 static void
@@ -385,6 +489,8 @@ main(void)
 		cmocka_unit_test(padding),
 		cmocka_unit_test(random_keys),
 		cmocka_unit_test_teardown(broken_random, real_random),
+		cmocka_unit_test_teardown(random_repeats_later, real_random),
+		cmocka_unit_test_teardown(random_fails, real_random),
 		cmocka_unit_test(tags_are_injective),
 		cmocka_unit_test(wrap_keys),
 	};
