@@ -8,6 +8,7 @@ import os
 import random
 
 import finder
+import invariants
 import lab
 import reader
 import tape
@@ -240,7 +241,10 @@ class Judge:
         """The independent reader's view, of what recovery left."""
         b = self.b
         vault = reader.read(b.dir)
-        same([s.epoch for s in vault.slots if s.valid], [vault.epoch], f'{why}: valid slots')
+        try:
+            invariants.check(vault)
+        except invariants.Broken as e:
+            raise bed.Failed(f'{why}: {e}') from e
         state = self.history.state(count)
         living = {s for who, s in b.people.items() if state.get((who, READS[0]), ('NOT_FOUND',))[0] == 'OK' and
                   state[who, READS[1]][0] == 'OK'}

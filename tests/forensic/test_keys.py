@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 
+import invariants
 import lab
 import reader
 from bed import held, main, need, same, say, step
@@ -53,6 +54,7 @@ class Moment:
         unknown = self.vault.rows['meta'].keys() - reader.META
         need(not unknown, f'F13: {len(unknown)} rows of meta that docs/FORMAT.md does not know')
         self.live = self.vault.live_keys()
+        self.counted = invariants.check(self.vault)
 
     def tags_are_hidden(self):
         """F35: outside its sealed bucket a tag would be there to compare a guess with, for ever."""
@@ -211,7 +213,7 @@ def erase(b, lab_registry_before, older, victim, i):
     need(not any(where != 'image' for where, _, _ in found), 'a living key stands in a file in the open')
     held(1, f'{len(dead)} dead keys, in no file and not in memory')
     held(35, 'no tag of a look-up stands in the open')
-    held(3, f'{len(boxes)} boxes of the erased, and no path to one')
+    held(3, f'{len(boxes)} boxes of the erased, and no path to one; every invariant holds')
     older_keys(older, before, subject)
     return before, after
 

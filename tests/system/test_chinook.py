@@ -22,6 +22,7 @@ import wire
 from bed import need, same, say, step
 
 sys.path.insert(0, os.path.join(bed.ROOT, 'tests', 'forensic'))
+import invariants	# noqa: E402
 import reader	# noqa: E402
 
 MAPS = os.path.join(bed.ROOT, 'deploy', 'maps')
@@ -388,7 +389,8 @@ def whole(bin, folder, erased_at):
             interrupted(b)
         same(b.stop(), 0, 'exit status')
         in_no_file(b, erased)
-        say(f'{time.monotonic() - began:.1f} s')
+        counted = invariants.check(reader.read(b.dir))
+        say(f'the independent reader finds it sound: {counted}; {time.monotonic() - began:.1f} s')
 
 
 def run(bin):

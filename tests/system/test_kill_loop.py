@@ -8,10 +8,16 @@ KILLS=n and SEED=n in the environment ask for others than usual.
 import os
 import random
 import subprocess
+import sys
 import time
 
 import bed
 from bed import need, same, say, step
+
+sys.path.insert(0, os.path.join(bed.ROOT, 'tests', 'forensic'))
+
+import invariants	# noqa: E402
+import reader	# noqa: E402
 
 KILLS = int(os.environ.get('KILLS', '200'))
 SEED = int(os.environ.get('SEED', '0')) or random.randrange(1, 1 << 31)
@@ -85,6 +91,8 @@ def run(bin):
             churn.process.kill()
             churn.process.wait()
         b.quiet('churn.example', 'account-')
+        counted = invariants.check(reader.read(b.dir))
+        same((counted['subjects'], counted['erased']), (status['subjects'], status['erased']), 'what a reader finds')
     need(acknowledged > KILLS * 5, 'there was hardly any load')
     need(unknown > KILLS, 'the kills hit nothing')
     say(f'{people} people, {status["erased"]} erased, epoch {status["epoch"]}; {acknowledged} writes '
