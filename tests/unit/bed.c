@@ -112,11 +112,12 @@ const struct method bed_methods[] = {
 	{ "/test.v1.Test/Echo", REQUEST, METHOD_INLINE, NULL, echo, NULL, false },
 	{ "/test.v1.Test/Rule", REQUEST, METHOD_INLINE, break_rule, echo, NULL, false },
 	{ "/test.v1.Test/Slow", REQUEST, METHOD_POOL, NULL, slow, NULL, false },
+	{ "/test.v1.Test/Erase", REQUEST, METHOD_WRITER, NULL, NULL, write_twice, true },
 	{ "/test.v1.Test/Secret", REQUEST, METHOD_INLINE, NULL, echo, NULL, false },
 };
 const unsigned bed_method_count = sizeof(bed_methods) / sizeof(bed_methods[0]);
 const char *const bed_names[] = { "/test.v1.Test/Write", "/test.v1.Test/Echo",
-	"/test.v1.Test/Rule", "/test.v1.Test/Slow", "/test.v1.Test/Secret" };
+	"/test.v1.Test/Rule", "/test.v1.Test/Slow", "/test.v1.Test/Erase", "/test.v1.Test/Secret" };
 
 static void *
 write_thread(void *arg)
@@ -150,7 +151,7 @@ struct access *
 bed_access(void)
 {
 	static const char *const methods[] = { "Test.Echo", "Test.Rule", "Test.Slow",
-		"Test.Write" };
+		"Test.Write", "Test.Erase" };
 	static const struct access_entry backend = { "backend", "spiffe://test/backend", methods,
 		sizeof(methods) / sizeof(methods[0]) };
 	char why[ACCESS_WHY_LEN];

@@ -6,6 +6,7 @@
  *   /test.v1.Test/Rule    at once: always one violation, "subject", "TEST_RULE"
  *   /test.v1.Test/Slow    in the pool, not before bed_hold(false)
  *   /test.v1.Test/Write   in the writer, likewise; applied twice, as after a full batch
+ *   /test.v1.Test/Erase   the same, as an erasure
  *   /test.v1.Test/Secret  nobody may call it
  *
  * A test that uses it defines writer_submit() as BED_WRITER.
