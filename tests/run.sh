@@ -53,7 +53,7 @@ skip=(--label-exclude nightly)
 if [ "$nightly" = yes ]; then
 	skip=()
 	say 'clang-tidy'
-	cmake --preset fuzz >/dev/null
+	cmake --preset fuzz -DFUZZ_SECONDS=600 >/dev/null
 	cmake --build --preset fuzz --parallel "$jobs" -- --quiet
 	run-clang-tidy -quiet -j "$jobs" -p build/fuzz '(server|client)/.*\.c$'
 fi
