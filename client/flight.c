@@ -8,6 +8,7 @@
 #include "client/reply.h"
 #include "client/transport/guard.h"
 #include "client/transport/must.h"
+#include "client/transport/registers.h"
 
 #define LAST_TRY 100 /* ms that one more try must have when the last was answered */
 #define CONNECT_TURN 250 /* ms for one server to take a request when there are others */
@@ -360,4 +361,5 @@ flight_done(void *arg)
 	case FLIGHT_IDLE:
 		must(f->state != FLIGHT_IDLE); /* nothing was under way */
 	}
+	registers_wipe();
 }

@@ -4,6 +4,7 @@
 
 #include "client/method.h"
 #include "client/result.h"
+#include "client/transport/registers.h"
 
 #define FIRST_CHUNK ((sizeof(struct pdv_result) + 15) / 16 * 16)
 
@@ -54,6 +55,7 @@ pdv_result_free(struct pdv_result *r)
 	bump_end(&r->memory);
 	sodium_memzero(r, sizeof(*r));
 	free(r);
+	registers_wipe();
 }
 
 enum pdv_code

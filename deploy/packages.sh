@@ -7,7 +7,7 @@ set -euo pipefail
 build=(cmake gcc libc6-dev libcsv-dev libinih-dev libjansson-dev
 	liblmdb-dev libmicrohttpd-dev libnng-dev libprotobuf-c-dev libsodium-dev libssl-dev
 	libutf8proc-dev ninja-build openssl pkg-config protobuf-c-compiler)
-test=(binutils libcmocka-dev lmdb-utils mount procps python3 python3-lmdb python3-nacl spin strace
+test=(binutils gdb libcmocka-dev lmdb-utils mount procps python3 python3-lmdb python3-nacl spin strace
 	tshark)
 nightly=(clang clang-tidy libclang-rt-14-dev llvm)
 

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "client/transport/engine.h"
+#include "client/transport/registers.h"
 #include "client/transport/tls_context.h"
 #include "server/clock.h"
 #include "server/keys/secret.h"
@@ -102,6 +103,7 @@ serve_loop(struct serve *s)
 			next = now + SECOND_NS;
 		}
 		wait = until(next, now);
+		registers_wipe();
 		got = sigtimedwait(&set, NULL, &wait);
 		must(got > 0 || errno == EAGAIN || errno == EINTR);
 		if (got == SIGHUP)

@@ -7,6 +7,7 @@
 #include "client/transport/framing.h"
 #include "client/transport/guard.h"
 #include "client/transport/must.h"
+#include "client/transport/registers.h"
 #include "client/transport/tls_internal.h"
 #include "client/transport/wire.h"
 
@@ -215,9 +216,9 @@ conn_recv(struct nng_tls_engine_conn *c, uint8_t *bytes, size_t *len)
 	int ret;
 
 	ERR_clear_error();
-	if ((ret = SSL_read_ex(c->ssl, bytes, *len, len)) == 1)
-		return 0;
-	return conn_result(c, ret);
+	ret = SSL_read_ex(c->ssl, bytes, *len, len);
+	registers_wipe();
+	return ret == 1 ? 0 : conn_result(c, ret);
 }
 
 static int
@@ -253,7 +254,7 @@ hear_first(struct nng_tls_engine_conn *c)
 }
 
 static int
-conn_send(struct nng_tls_engine_conn *c, const uint8_t *bytes, size_t *len)
+send_framed(struct nng_tls_engine_conn *c, const uint8_t *bytes, size_t *len)
 {
 	const uint8_t *pending;
 	size_t n;
@@ -274,6 +275,15 @@ conn_send(struct nng_tls_engine_conn *c, const uint8_t *bytes, size_t *len)
 	}
 	*len = framing_accept(&c->out);
 	return 0;
+}
+
+static int
+conn_send(struct nng_tls_engine_conn *c, const uint8_t *bytes, size_t *len)
+{
+	int rv = send_framed(c, bytes, len);
+
+	registers_wipe();
+	return rv;
 }
 
 static bool

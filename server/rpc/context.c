@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "client/transport/registers.h"
 #include "client/transport/sp.h"
 #include "server/clock.h"
 #include "server/metrics.h"
@@ -122,6 +123,7 @@ sent(void *arg)
 		gate_close(c->r, c->from, "does not read");
 	atomic_fetch_sub(&c->from->stuck, 1);
 	finish(c);
+	registers_wipe();
 }
 
 static nng_msg *
@@ -179,6 +181,7 @@ run_in_pool(struct pool_job *job)
 		answer_now(c, STATUS_EXPIRED);
 	else
 		answer_now(c, c->call.method->read(c->r->o.vault, &c->call));
+	registers_wipe();
 }
 
 static enum status
@@ -336,6 +339,7 @@ received(void *arg)
 		finish(c);	/* closed meanwhile: nobody to answer */
 	else
 		arrived(c, in_flight);
+	registers_wipe();
 }
 
 static enum status

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/transport/registers.h"
 #include "server/clock.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -363,6 +364,7 @@ run(void *arg)
 			idle(w);
 		while (jobs != NULL)
 			jobs = run_batch(w, jobs);
+		registers_wipe();
 	}
 	return NULL;
 }

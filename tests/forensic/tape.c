@@ -4,6 +4,7 @@
  *   PDV_TAPE        the tape; is appended to
  *   PDV_TAPE_BELOW  absolute paths of folders and files, with colons between: what is recorded
  *   PDV_TAPE_STOP   n: the process ends in place of its n-th recorded call
+ *   PDV_TAPE_HOLD   n: it is stopped (SIGSTOP) before its n-th recorded call
  *   PDV_TAPE_FAIL   n: its n-th recorded call is not done and fails
  *   PDV_TAPE_LIE    n: its n-th recorded call is done, durably if it is such a call, and fails all the same
  *   PDV_TAPE_TIMES  how many calls fail from there on, 1 unless it is set
@@ -43,6 +44,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -63,7 +65,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *below;
 static long tape = -1;
 static const char *sick;
-static uint64_t number, stop_at, fail_at, lie_at, fail_times, fail_error, short_at,
+static uint64_t number, stop_at, hold_at, fail_at, lie_at, fail_times, fail_error, short_at,
     slow_ms, heads;
 
 bool
@@ -145,6 +147,8 @@ tape_begin(struct tape_record *r)
 	r->number = ++number;
 	if (number == stop_at)
 		(void)syscall(SYS_exit_group, STOPPED);
+	if (number == hold_at)
+		(void)syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
 	return fail_at == 0 || number < fail_at || number - fail_at >= fail_times;
 }
 
@@ -228,6 +232,7 @@ start(void)
 	if (path == NULL || below == NULL)
 		return;
 	stop_at = number_of("PDV_TAPE_STOP", 0);
+	hold_at = number_of("PDV_TAPE_HOLD", 0);
 	fail_at = number_of("PDV_TAPE_FAIL", 0);
 	fail_times = number_of("PDV_TAPE_TIMES", 1);
 	fail_error = number_of("PDV_TAPE_ERROR", EIO);
