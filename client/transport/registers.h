@@ -18,6 +18,13 @@
 #define REGISTERS_CLOBBERED \
 	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
 	"xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#ifdef __AVX512F__
+#define REGISTERS_CLOBBERED_HIGH \
+	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", \
+	"xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
+#else
+#define REGISTERS_CLOBBERED_HIGH		/* the compiler does not use them */
+#endif
 #endif
 #ifdef __aarch64__
 /* The lower halves of 8 to 15 are the caller's. */
@@ -39,9 +46,9 @@ registers_wipe(void)
 		__asm__ volatile("vzeroall" ::: REGISTERS_CLOBBERED);
 	else
 		__asm__ volatile(REGISTERS_LOW(REGISTERS_PXOR) ::: REGISTERS_CLOBBERED);
-	/* The compiler uses these only where it is told to, glibc wherever they are. */
+	/* glibc uses these wherever they are. */
 	if (__builtin_cpu_supports("avx512vl"))
-		__asm__ volatile(REGISTERS_HIGH(REGISTERS_VPXOR) ::: "memory");
+		__asm__ volatile(REGISTERS_HIGH(REGISTERS_VPXOR) ::: "memory" REGISTERS_CLOBBERED_HIGH);
 #elif defined(__aarch64__)
 	__asm__ volatile(REGISTERS_ALL(REGISTERS_MOVI) ::: REGISTERS_CLOBBERED);
 #endif
