@@ -7,8 +7,8 @@ set -euo pipefail
 build=(cmake gcc libc6-dev libcsv-dev libinih-dev libjansson-dev
 	liblmdb-dev libmicrohttpd-dev libnng-dev libprotobuf-c-dev libsodium-dev libssl-dev
 	libutf8proc-dev ninja-build openssl pkg-config protobuf-c-compiler)
-test=(binutils gdb libcmocka-dev lmdb-utils mount procps python3 python3-lmdb python3-nacl spin strace
-	tshark)
+test=(binutils btrfs-progs e2fsprogs gdb kmod libcmocka-dev lmdb-utils mount procps python3 python3-lmdb
+	python3-nacl spin strace tshark user-mode-linux xfsprogs)
 nightly=(clang clang-tidy libclang-rt-14-dev llvm)
 
 of() {

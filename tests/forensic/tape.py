@@ -34,22 +34,26 @@ class Call:
                 f'{" dsync" if self.kind == WRITE and self.flushes else ""} = {self.result}')
 
 
-def each(path):
-    """All calls of all processes, in order."""
+def each(path, cut=False):
+    """All calls of all processes, in order. cut: a process was killed, perhaps in the middle of a record."""
     with open(path, 'rb') as f:
         while data := f.read(HEAD.size):
+            if cut and len(data) < HEAD.size:
+                return
             head = HEAD.unpack(data)
             if head[0] != MAGIC:
                 raise ValueError('not a record')
             name, body = f.read(head[-2]), f.read(head[-1])
             if len(name) + len(body) < head[-2] + head[-1]:
+                if cut:
+                    return
                 raise ValueError('the tape ends within a record')
             yield Call(head, name.decode(), body)
 
 
-def read(path):
+def read(path, cut=False):
     """The same as a list."""
-    return list(each(path))
+    return list(each(path, cut))
 
 
 def environment(bin, tape, *below, **more):

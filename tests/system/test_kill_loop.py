@@ -5,6 +5,7 @@ at all, finding agrees with reading, the counts agree. Some kills come before th
 
 KILLS=n and SEED=n in the environment ask for others than usual.
 """
+import contextlib
 import os
 import random
 import subprocess
@@ -31,8 +32,9 @@ class Churn:
                                         env={**os.environ, **settings(b)})
 
     def ask(self, *words):
-        self.process.stdin.write(' '.join(words) + '\n')
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):	# it has ended, and its last line says why
+            self.process.stdin.write(' '.join(words) + '\n')
+            self.process.stdin.flush()
         answer = self.process.stdout.readline().split()
         need(answer, 'churn has died')
         need(answer[0] != 'wrong', ' '.join(answer))
@@ -99,4 +101,5 @@ def run(bin):
         f'acknowledged, {unknown} cut off; {checked} checks after kills; {time.monotonic() - began:.0f} s')
 
 
-bed.main(run)
+if __name__ == '__main__':
+    bed.main(run)
