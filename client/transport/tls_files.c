@@ -262,8 +262,12 @@ settings(SSL_CTX *ssl, bool crl)
 
 	(void)SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
+	/*
+	 * Not SSL_MODE_RELEASE_BUFFERS: with CLEANSE_PLAINTEXT it would wipe 16 KiB for each record, where
+	 * what was read is wiped as it is read.
+	 */
 	(void)SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	(void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(
 	    ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_rules_verify);

@@ -156,6 +156,7 @@ test_expired(void **state)
 	struct bed_question q = slow;
 	struct bed_pending *first, *second;
 	struct bed_answer a;
+	unsigned before = bed_begun();
 	nng_socket s;
 	struct bed *b;
 
@@ -165,8 +166,12 @@ test_expired(void **state)
 	assert_true(bed_dial(b, "client", &s));
 	bed_hold(true);
 	first = bed_begin(s, &slow);
+	while (bed_begun() == before)	/* the first is out of the queue */
+		bed_pause(1);
 	q.timeout_ms = 20;
 	second = bed_begin(s, &q);	/* waits in the queue for longer than it may */
+	while (rpc_in_flight(bed_rpc(b)) < 2)
+		bed_pause(1);
 	bed_pause(200);
 	bed_hold(false);
 	assert_int_equal(bed_fetch(first, WAIT, &a), 0);
