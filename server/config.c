@@ -40,7 +40,7 @@ static const struct config_key keys[] = {
 	KEY("anchor", "path", PATH, anchor_path, NULL, 1, 0,
 	    "The file that holds the root key, overwritten in place. Never on a copy-on-write or "
 	    "network file system, never in a backup."),
-	KEY("anchor", "copies", PATHS, anchor_copies, "", 0, 3,
+	KEY("anchor", "copies", PATHS, anchor_copies, "", 0, CONFIG_COPIES_MAX,
 	    "Further such files, with commas between them, each best on a device of its own: all are "
 	    "written and all are erased, any one of them opens the vault."),
 	KEY("seal file", "path", PATH, seal_file_path, NULL, 1, 0,

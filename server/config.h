@@ -17,6 +17,7 @@
 #define CONFIG_PATH_MAX 1024u		/* bytes of a path, made absolute or not */
 #define CONFIG_WORDS_MAX 64u		/* words of a list */
 #define CONFIG_PRINCIPALS_MAX 256u
+#define CONFIG_COPIES_MAX 3u		/* files of the anchor besides the first */
 
 struct config_words {
 	char *text;			/* what the words point into */

@@ -124,24 +124,29 @@ set_paths(const struct target *t, const char *text)
 	static const char blanks[] = " \t";
 	struct config_words *w = t->place;
 	enum status rc = STATUS_OK;
-	const char *end;
+	const char *end = text;
+	char *place;
 	size_t len;
 
 	if ((w->text = calloc(t->key->max, CONFIG_PATH_MAX)) == NULL
 	    || (w->word = calloc(t->key->max, sizeof(*w->word))) == NULL)
 		return STATUS_NO_MEMORY;
-	for (; text[strspn(text, blanks)] != '\0' && rc == STATUS_OK; text = end + (*end == ',')) {
+	if (text[strspn(text, blanks)] == '\0')
+		return STATUS_OK;
+	do {
+		text = end + (*end == ',');
 		text += strspn(text, blanks);
 		end = text + strcspn(text, ",");
 		for (len = (size_t)(end - text); len > 0 && strchr(blanks, text[len - 1]) != NULL; len--)
 			;
-		if (len == 0 || w->count == t->key->max)
-			return expected(t, "at most %" PRIu64 " paths with commas between them were expected",
-			    t->key->max);
-		rc = absolute(t, text, len, w->text + (size_t)w->count * CONFIG_PATH_MAX);
-		w->word[w->count] = w->text + (size_t)w->count * CONFIG_PATH_MAX;
+		if (len == 0)
+			return expected(t, "a path was expected on both sides of a comma");
+		if (w->count == t->key->max)
+			return expected(t, "at most %" PRIu64 " paths were expected", t->key->max);
+		w->word[w->count] = place = w->text + (size_t)w->count * CONFIG_PATH_MAX;
 		w->count++;
-	}
+		rc = absolute(t, text, len, place);
+	} while (rc == STATUS_OK && *end == ',');
 	return rc;
 }
 

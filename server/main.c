@@ -5,6 +5,7 @@
 #include "server/config.h"
 #include "server/harden.h"
 #include "server/serve.h"
+#include "server/store/writer.h"
 #include "server/verbs.h"
 #include "server/version.h"
 
@@ -22,6 +23,7 @@ static int
 exit_status(enum status rc)
 {
 	return rc == STATUS_OK ? DONE : rc == STATUS_CONFIG ? MISCONFIGURED
+	    : rc == STATUS_INDETERMINATE ? WRITER_EXIT_INDETERMINATE
 	    : rc == STATUS_REFUSED ? REFUSED : FAILED;
 }
 
@@ -58,7 +60,7 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* An option belongs to one verb only. */
+/* --from and --previous belong to one verb each, which needs them. */
 static int
 run_verb(char **word, int count, const char *path, const struct verb_options *o)
 {
@@ -67,9 +69,9 @@ run_verb(char **word, int count, const char *path, const struct verb_options *o)
 	if (v == NULL)
 		return usage(count == 0 ? "a verb was expected" : "unknown verb");
 	if ((v->run == verb_anchor_move) != (o->from.count > 0))
-		return usage("--from goes with anchor move");
-	if (o->previous && v->run != verb_recover)
-		return usage("--previous goes with recover");
+		return usage("anchor move needs --from, and nothing else takes it");
+	if ((v->run == verb_recover) != o->previous)
+		return usage("recover needs --previous, and nothing else takes it");
 	return path != NULL ? run(v, path, o) : usage("--config is missing");
 }
 

@@ -37,7 +37,7 @@ serve_vault_options(const struct config *c, bool force_class_d, struct vault_opt
 		.map_bytes = c->map_bytes, .reserve_bytes = c->reserve_bytes,
 		.country_code = (uint16_t)c->country_code, .force_class_d = force_class_d,
 	};
-	must(c->anchor_copies.count < ANCHOR_FILES_MAX);
+	_Static_assert(CONFIG_COPIES_MAX + 1 == ANCHOR_FILES_MAX, "path and copies");
 	for (unsigned i = 0; i < c->anchor_copies.count; i++)
 		out->anchor.path[out->anchor.count++] = c->anchor_copies.word[i];
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -62,7 +63,7 @@ check_anchor(const char *path, bool force_class_d)
 	enum anchor_class class = anchor_class_of(path, &why);
 	bool ok = class != ANCHOR_CLASS_D || force_class_d;
 
-	(void)printf("anchor: class %c (%s)%s\n", (int)class, why,
+	(void)printf("anchor: %s: class %c (%s)%s\n", path, (int)class, why,
 	    ok ? "" : ": refused without --force-class-d");
 	return check_place("anchor", path, S_IFREG) && ok;
 }
@@ -138,8 +139,9 @@ verb_anchor_verify(const struct config *c, const struct verb_options *o)
 	enum status rc = begin(c, o, &vo);
 
 	if (rc == STATUS_OK && (rc = custody_verify(&vo, &r)) == STATUS_OK) {
-		(void)printf("the store is at epoch %" PRIu64 "; a start would come to: %s\n", r.epoch,
-		    recover_name(r.row));
+		(void)printf("the store is at epoch %" PRIu64 "; a start would %s%s\n", r.epoch,
+		    r.unknown ? "fail: a file cannot be read" : "come to: ",
+		    r.unknown ? "" : recover_name(r.row));
 		for (size_t i = 0; i < r.files; i++) {
 			print_file(&r.file[i], r.epoch);
 			if (!r.file[i].opens)
@@ -165,6 +167,8 @@ verb_anchor_move(const struct config *c, const struct verb_options *o)
 		(void)puts("NOT DONE: a file could not be written; the log says which. If it is one to be\n"
 		    "left, the vault may run, but what stands on its device opens what is erased from\n"
 		    "now on: destroy it. Else do it again.");
+	if (rc == STATUS_INDETERMINATE)
+		(void)puts("NOT DONE: a storage error whose outcome is unknown; do it again.");
 	secret_end();
 	return rc;
 }
@@ -174,14 +178,8 @@ verb_recover(const struct config *c, const struct verb_options *o)
 {
 	struct vault_options vo;
 	uint64_t erasures;
-	enum status rc;
+	enum status rc = begin(c, o, &vo);
 
-	if (!o->previous) {
-		(void)puts("recovery runs at each start. What it refuses as previous_only can be taken back\n"
-		    "by one commit with --previous (docs/OPERATIONS.md says what that loses)");
-		return STATUS_CONFIG;
-	}
-	rc = begin(c, o, &vo);
 	if (rc == STATUS_OK && (rc = custody_previous(&vo, &erasures)) == STATUS_OK)
 		(void)printf("gone back by one commit. What it held is lost; erasures in it: %" PRIu64
 		    "%s\n", erasures, erasures > 0 ? ": ask for them AGAIN" : "");

@@ -48,7 +48,7 @@ enum status verb_anchor_verify(const struct config *c, const struct verb_options
 /* custody_move() from o->from to what ${c} names. */
 enum status verb_anchor_move(const struct config *c, const struct verb_options *o) MUST_USE;
 
-/* custody_previous(), with o->previous; there is no other way of recovering by hand. */
+/* custody_previous(); the command line had --previous. */
 enum status verb_recover(const struct config *c, const struct verb_options *o) MUST_USE;
 
 #endif /* SERVER_VERBS_H */

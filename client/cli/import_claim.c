@@ -25,7 +25,7 @@ next_claim(struct import *im, const struct import_row *row, size_t *list, size_t
 }
 
 bool
-import_claim_free(struct import *im, const struct import_row *row, const struct import_lane *lane)
+import_claim_allows(struct import *im, const struct import_row *row, const struct import_lane *lane)
 {
 	const struct import_claim *c;
 	size_t list = 0, i = 0;

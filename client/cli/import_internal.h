@@ -10,7 +10,8 @@
  * I4 Whatever is called twice is found again first: a row whose outcome is unknown begins
  *    again with looking its subject up.
  * I5 Rows of two subjects that name the same email or account id are not in flight together:
- *    the row that comes first in the input has it, whatever the answers' order.
+ *    the row that comes first in the input has it, whatever the answers' order. What is the same only
+ *    to Unicode (loose.h) is not seen: there the order of the answers decides.
  */
 #ifndef CLI_IMPORT_INTERNAL_H
 #define CLI_IMPORT_INTERNAL_H
@@ -163,10 +164,11 @@ void lane_failed(struct import_lane *lane, const struct failure *f);
 /* --- import_claim.c --- */
 
 /*
- * import_claim_free(im, row, lane):
- * Whether no other lane has rows with a value of ${row}; ${lane} may be NULL, for none yet.
+ * import_claim_allows(im, row, lane):
+ * Whether no other lane has rows with a value of ${row}; ${lane} may be NULL, for none yet. The row's
+ * document stays as it is from here to import_claim_drop().
  */
-bool import_claim_free(struct import *im, const struct import_row *row,
+bool import_claim_allows(struct import *im, const struct import_row *row,
     const struct import_lane *lane);
 
 /* import_claim_take(im, row, lane): the values of ${row} are the lane's, until import_claim_drop(). */

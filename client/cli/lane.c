@@ -312,7 +312,7 @@ lane_add(struct import *im, struct import_row *row)
 	while (lane != NULL && !loose_same(lane->key, row->data.key))
 		lane = lane->next;
 	fresh = lane == NULL;
-	if ((fresh && im->lanes_n == IMPORT_IN_FLIGHT) || !import_claim_free(im, row, lane))
+	if ((fresh && im->lanes_n == IMPORT_IN_FLIGHT) || !import_claim_allows(im, row, lane))
 		return false;
 	if (fresh && (lane = lane_new(im, row)) == NULL) {
 		(void)failure_memory(&im->fatal);

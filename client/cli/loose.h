@@ -1,6 +1,7 @@
 /*
- * Texts compared loosely, without blanks and without ASCII case: what the vault may take for the same account
- * or email is the same here. That some others are as well costs the import a little time and nothing else.
+ * Texts compared loosely, without blanks and without ASCII case: so are most pairs that the vault takes for the
+ * same account or email. That some others are as well costs the import a little time and nothing else. What
+ * only Unicode makes the same (case beyond ASCII, NFKC) is not the same here.
  */
 #ifndef CLI_LOOSE_H
 #define CLI_LOOSE_H

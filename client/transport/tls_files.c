@@ -264,7 +264,7 @@ settings(SSL_CTX *ssl, bool crl)
 	    SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
 	/*
 	 * Not SSL_MODE_RELEASE_BUFFERS: with CLEANSE_PLAINTEXT it would wipe 16 KiB for each record, where
-	 * what was read is wiped as it is read.
+	 * what was read is wiped as it is read. The price: an open connection keeps its buffers.
 	 */
 	(void)SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -92,6 +92,13 @@ anchor_files(const struct anchor *a)
 	return a->files;
 }
 
+bool
+anchor_retires(const struct anchor *a, size_t file)
+{
+	must(file < a->files);
+	return a->file[file].retiring;
+}
+
 const char *
 anchor_path(const struct anchor *a, size_t file)
 {
@@ -144,10 +151,11 @@ anchor_spread(struct anchor *a, uint64_t epoch, const uint8_t commitment[static 
 	if (a->o.read_only)
 		return STATUS_READ_ONLY;
 	while (rc == STATUS_OK && (f = next(a, f, false)) != NULL) {
-		if (anchor_file_gives(a, f, epoch, root) == STATUS_OK)
+		if (anchor_file_gives(a, f, epoch, root) == STATUS_OK ||
+		    (rc = anchor_file_ours(a, f)) != STATUS_OK)
 			continue;
-		log_event(LOG_ANCHOR_WRITTEN, LOG_S(PATH, f->path), LOG_N(EPOCH, epoch));
-		rc = anchor_file_write(a, f, epoch, commitment, root);
+		if ((rc = anchor_file_write(a, f, epoch, commitment, root)) == STATUS_OK)
+			log_event(LOG_ANCHOR_WRITTEN, LOG_S(PATH, f->path), LOG_N(EPOCH, epoch));
 	}
 	return rc;
 }
@@ -186,15 +194,21 @@ anchor_retire(struct anchor *a)
 {
 	struct anchor_file *f = NULL;
 	enum status rc = STATUS_OK;
+	unsigned erased;
 
-	while ((f = next(a, f, true)) != NULL)
-		for (unsigned place = 0; place < 2; place++) {
-			errno = 0;
-			if (f->read_only)
-				anchor_io_complain(f->path, "lies on a read-only medium");
-			if (f->read_only || anchor_file_erase(a, f, place) != STATUS_OK)
-				rc = STATUS_ANCHOR;
-		}
+	while ((f = next(a, f, true)) != NULL) {
+		erased = 0;
+		errno = 0;
+		if (f->read_only)
+			anchor_io_complain(f->path, "lies on a read-only medium");
+		else if (anchor_file_ours(a, f) != STATUS_REFUSED)
+			for (unsigned place = 0; place < 2; place++)
+				erased += anchor_file_erase(a, f, place) == STATUS_OK;
+		if (erased == 2)
+			log_event(LOG_ANCHOR_RETIRED, LOG_S(PATH, f->path));
+		else
+			rc = STATUS_ANCHOR;
+	}
 	return rc;
 }
 
@@ -209,7 +223,8 @@ anchor_verify(struct anchor *a, uint64_t epoch, const struct key *root)
 			continue;
 		rc = one;
 		errno = 0;
-		anchor_io_complain(f->path, "the live slot does not give the root key");
+		if (one != STATUS_IO)	/* or it was said */
+			anchor_io_complain(f->path, "the live slot does not give the root key");
 	}
 	return rc;
 }

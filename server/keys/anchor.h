@@ -48,7 +48,7 @@ struct anchor_options {
 	uint8_t vault[16];
 	const struct provider *providers;	/* borrowed; outlive the anchor */
 	size_t provider_count;
-	bool read_only;		/* never written: prepare and settle answer STATUS_READ_ONLY */
+	bool read_only;		/* never written: those that write answer STATUS_READ_ONLY */
 };
 
 /* What stands in a slot, as far as it can be read without a key. */
@@ -75,6 +75,7 @@ void anchor_close(struct anchor *a);
 
 /* How many files there are, those that retire last; and the path of one. */
 size_t anchor_files(const struct anchor *a);
+bool anchor_retires(const struct anchor *a, size_t file);
 const char *anchor_path(const struct anchor *a, size_t file);
 
 /*
@@ -92,7 +93,8 @@ enum status anchor_load(struct anchor *a, size_t file, uint64_t epoch, struct ke
 
 /*
  * anchor_spread(a, epoch, commitment, root): files that do not give ${root} for the present epoch
- * are written as by anchor_prepare(): new ones, and those that were away. STATUS_ANCHOR.
+ * are written as by anchor_prepare(): new ones, and those that were away. STATUS_ANCHOR; STATUS_REFUSED:
+ * one is the anchor of another vault; STATUS_IO.
  */
 enum status anchor_spread(struct anchor *a, uint64_t epoch,
     const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root) MUST_USE;
@@ -113,14 +115,15 @@ enum status anchor_prepare(struct anchor *a, uint64_t epoch,
 enum status anchor_settle(struct anchor *a, uint64_t epoch) MUST_USE;
 
 /*
- * anchor_retire(a): overwrites both slots of each file that retires, as K5 does. STATUS_ANCHOR: not
- * of all; the log says of which.
+ * anchor_retire(a): overwrites both slots of each file that retires, as K5 does, and logs each; none of
+ * another vault. STATUS_ANCHOR: not of all; the log says of which.
  */
 enum status anchor_retire(struct anchor *a) MUST_USE;
 
 /*
  * Reads the live slot of each file again past the cache and unwraps it; it must give ${root}.
- * STATUS_IO; STATUS_ABSENT: a slot is damaged; STATUS_FORGED: it gives another key, or does not open.
+ * STATUS_IO; STATUS_ABSENT: a slot is damaged; STATUS_FORGED: it gives another key, or does not open; of
+ * several the last.
  */
 enum status anchor_verify(struct anchor *a, uint64_t epoch, const struct key *root) MUST_USE;
 

@@ -1,7 +1,9 @@
 /* One file of the anchor: opened as ours alone, its slots read, written and erased. */
 #include <errno.h>
 #include <sodium.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/keys/anchor_internal.h"
@@ -94,15 +96,46 @@ anchor_file_gives(struct anchor *a, struct anchor_file *f, uint64_t epoch, const
 	return rc;
 }
 
-/* A file that lost its name would take the only root key with it. */
+enum status
+anchor_file_ours(struct anchor *a, struct anchor_file *f)
+{
+	uint8_t digest[SEAL_DIGEST_LEN], vault[16];
+	struct anchor_slot slot;
+	enum status rc = STATUS_OK;
+
+	for (unsigned place = 0; place < 2 && rc == STATUS_OK; place++) {
+		if ((rc = anchor_io_read(a, f, place)) != STATUS_OK)
+			break;
+		/* Judged by the id that stands in it. */
+		memcpy(vault, a->in + ANCHOR_SLOT_VAULT, sizeof(vault));
+		anchor_slot_decode(a->in, vault, place, &slot, digest);
+		if (slot.valid && memcmp(vault, a->o.vault, sizeof(vault)) != 0)
+			rc = STATUS_REFUSED;
+	}
+	sodium_memzero(digest, sizeof(digest));
+	wipe(a);
+	if (rc == STATUS_REFUSED) {
+		errno = 0;
+		anchor_io_complain(f->path, "this is the anchor of another vault: it is not touched");
+	}
+	return rc;
+}
+
+/* A file that lost its name, or whose name is another's, would take the only root key with it. */
 static bool
 still_ours(const struct anchor_file *f)
 {
 	const char *why = NULL;
+	struct stat open_, named;
 
-	if (own_file_is(f->fd, ANCHOR_LEN, &why))
+	if (!own_file_is(f->fd, ANCHOR_LEN, &why)) {
+		anchor_io_complain(f->path, why);
+		return false;
+	}
+	if (fstat(f->fd, &open_) == 0 && lstat(f->path, &named) == 0 && open_.st_dev == named.st_dev &&
+	    open_.st_ino == named.st_ino)
 		return true;
-	anchor_io_complain(f->path, why);
+	anchor_io_complain(f->path, "another file has its name");
 	return false;
 }
 

@@ -42,6 +42,9 @@ enum status anchor_file_load(struct anchor *a, struct anchor_file *f, uint64_t e
 enum status anchor_file_gives(struct anchor *a, struct anchor_file *f, uint64_t epoch,
     const struct key *root) MUST_USE;
 
+/* STATUS_REFUSED: a slot of it is a whole one of another vault, it is not ours to write. STATUS_IO. */
+enum status anchor_file_ours(struct anchor *a, struct anchor_file *f) MUST_USE;
+
 /* As anchor_prepare(). */
 enum status anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch,
     const uint8_t *commitment, const struct key *root) MUST_USE;
@@ -59,6 +62,8 @@ struct anchor_content {
 	size_t provider_count;
 	const struct key *root;
 };
+
+#define ANCHOR_SLOT_VAULT 16u	/* offset of the vault's id */
 
 /* Makes the header block of a slot whose stripes are filled in. */
 void anchor_slot_encode(uint8_t slot[static ANCHOR_SLOT_LEN], const struct anchor_content *c);

@@ -7,7 +7,7 @@
 #define OFF_MAGIC 0u
 #define OFF_FORMAT 8u
 #define OFF_COUNT 10u
-#define OFF_VAULT 16u
+#define OFF_VAULT ANCHOR_SLOT_VAULT
 #define OFF_EPOCH 32u
 #define OFF_COMMITMENT 40u
 #define OFF_WRAPS 96u

@@ -71,9 +71,9 @@ split_key(const struct key *k, const uint8_t nonce[static SEAL_NONCE_LEN],
 }
 
 /*
- * A nonce; false: one of the last thousands comes again (or is zero). Nonces alone are remembered: they
- * are no secret, and each key, seed and stripe comes from the same source just before one. Two that
- * differ look alike once in 2^64.
+ * A nonce; false: one of the last thousands comes again (or is zero). Nonces alone are remembered, since they
+ * are no secret: a source that repeats itself is found by them, not always at once. Two that differ look alike
+ * once in 2^64.
  */
 static bool
 fresh_nonce(uint8_t out[static SEAL_NONCE_LEN])
@@ -87,7 +87,7 @@ fresh_nonce(uint8_t out[static SEAL_NONCE_LEN])
 static void
 misused(void)
 {
-	log_event(LOG_FATAL, LOG_S(WHAT, "the random source failed"));
+	log_event(LOG_FATAL, LOG_S(WHAT, "libsodium gave up: the random source failed, or a call was wrong"));
 }
 
 enum status

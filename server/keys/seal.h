@@ -62,12 +62,14 @@ enum seal_purpose {
 	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK,
 };
 
+#define SEAL_START_DRAWS 256u
+
 /*
  * Initialises libsodium and draws SEAL_START_DRAWS times from the random source. STATUS_REFUSED: it repeats
  * itself. Later the process ends (SIGABRT, and a line in the log) when the source fails, or when
- * a nonce of the last thousands comes again, before what is sealed with it leaves this room.
+ * a nonce of the last thousands comes again: that box is not made. Keys that came again before it are not
+ * noticed.
  */
-#define SEAL_START_DRAWS 256u
 enum status seal_init(void) MUST_USE;
 
 /* 32 random bytes, never all zero: a zero key means "none". */

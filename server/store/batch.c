@@ -195,3 +195,16 @@ out:
 	free(rs.row);
 	return rc;
 }
+
+enum status
+batch_renew(struct vault *v, struct overlay *o, bool *fatal)
+{
+	enum status rc = overlay_begin(o);
+
+	if (rc != STATUS_OK)
+		return rc;
+	overlay_force(o);
+	rc = batch_commit(v, o, true, fatal);
+	overlay_end(o);
+	return rc;
+}

@@ -16,4 +16,10 @@
  */
 enum status batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal) MUST_USE;
 
+/*
+ * batch_renew(v, o, fatal): a switch that changes nothing but the root, as a batch of its own: the live slot
+ * is written anew, in the other place. As batch_commit().
+ */
+enum status batch_renew(struct vault *v, struct overlay *o, bool *fatal) MUST_USE;
+
 #endif /* SERVER_STORE_BATCH_H */

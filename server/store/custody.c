@@ -9,18 +9,21 @@
 #include "server/store/overlay.h"
 #include "server/store/vault_internal.h"
 
-static void
-look_at_file(struct vault *v, size_t i, uint64_t epoch, const struct root *root, struct custody_file *out)
+/* root: what opens the store; NULL when nothing does. */
+static enum status
+examine(struct vault *v, size_t i, uint64_t epoch, const struct root *root, struct custody_file *out)
 {
 	struct key *got = secret_alloc(sizeof(*got));
 
-	out->path = anchor_path(v->anchor, i);
-	out->class = anchor_class_of(out->path, &out->why);
+	if (got == NULL)
+		return STATUS_NO_MEMORY;
+	out->class = anchor_class_of(anchor_path(v->anchor, i), &out->why);
 	out->readable = anchor_survey(v->anchor, i, out->slot) == STATUS_OK;
-	out->opens = got != NULL && out->readable && root != NULL &&
+	out->opens = out->readable && root != NULL &&
 	    anchor_load(v->anchor, i, epoch, got) == STATUS_OK &&
 	    sodium_memcmp(got->b, root->self.b, SEAL_KEY_LEN) == 0;
 	secret_free(got, sizeof(*got));
+	return STATUS_OK;
 }
 
 enum status
@@ -33,17 +36,15 @@ custody_verify(const struct vault_options *o, struct custody_report *out)
 
 	if (root == NULL)
 		return rc;
-	if ((rc = vault_open_parts(o, true, &v)) != STATUS_OK)
-		goto out;
-	if ((rc = recover_look(v, false, &f, root)) != STATUS_OK && rc != STATUS_IO)
+	if ((rc = vault_open_parts(o, true, &v)) != STATUS_OK ||
+	    (rc = recover_look(v, false, &f, root)) != STATUS_OK)
 		goto out;
 	*out = (struct custody_report){ .epoch = f.epoch, .row = recover_decide(&f),
-		.files = o->anchor.count };
-	for (size_t i = 0; i < out->files; i++) {
-		look_at_file(v, i, f.epoch, f.opens ? root : NULL, &out->file[i]);
+		.unknown = f.unreadable, .files = o->anchor.count };
+	for (size_t i = 0; i < out->files && rc == STATUS_OK; i++) {
 		out->file[i].path = o->anchor.path[i];
+		rc = examine(v, i, f.epoch, f.opens ? root : NULL, &out->file[i]);
 	}
-	rc = STATUS_OK;
 out:
 	secret_free(root, sizeof(*root));
 	vault_close(v);
@@ -62,9 +63,9 @@ make_files(const struct anchor_paths *p)
 	return rc;
 }
 
-/* A switch that changes nothing but the root, into the files that stay. */
+/* A new root key, into the files that stay. */
 static enum status
-switch_once(struct vault *v)
+renew(struct vault *v)
 {
 	struct overlay *overlay = NULL;
 	bool fatal = false;
@@ -72,13 +73,26 @@ switch_once(struct vault *v)
 
 	if ((rc = overlay_new(v, &overlay)) != STATUS_OK)
 		return rc;
-	if ((rc = overlay_begin(overlay)) == STATUS_OK) {
-		overlay_force(overlay);
-		rc = batch_commit(v, overlay, true, &fatal);
-		overlay_end(overlay);
-	}
+	rc = batch_renew(v, overlay, &fatal);
 	overlay_free(overlay);
 	return rc;
+}
+
+/* Whether the places that were left have forgotten what was overwritten there. */
+static bool
+forget(const struct anchor_paths *p)
+{
+	const char *why;
+	bool all = true;
+
+	for (size_t i = 0; i < p->count; i++) {
+		if (anchor_class_of(p->path[i], &why) != ANCHOR_CLASS_D)
+			continue;
+		all = false;
+		log_event(LOG_ANCHOR_ERROR, LOG_S(PATH, p->path[i]), LOG_S(WHY, why),
+		    LOG_S(WHAT, "class D: what was overwritten may still be found; destroy the device"));
+	}
+	return all;
 }
 
 enum status
@@ -87,15 +101,19 @@ custody_move(const struct vault_options *o)
 	struct vault *v = NULL;
 	enum status rc;
 
+	/* Before files are made there; vault_open() asks again. */
 	if ((rc = vault_classes(o)) != STATUS_OK || (rc = make_files(&o->anchor)) != STATUS_OK ||
 	    (rc = vault_open(o, &v)) != STATUS_OK)
 		return rc;
-	if (vault_read_only(v) != NULL)
+	if (vault_read_only(v) != NULL) {
 		rc = STATUS_READ_ONLY;
-	else if ((rc = switch_once(v)) == STATUS_OK)
+		log_event(LOG_FATAL, LOG_S(WHAT, "the vault takes no writes"),
+		    LOG_S(WHY, vault_read_only(v)));
+	} else if ((rc = renew(v)) == STATUS_OK) {
 		rc = anchor_retire(v->anchor);
-	for (size_t i = 0; i < o->retiring.count && rc == STATUS_OK; i++)
-		log_event(LOG_ANCHOR_RETIRED, LOG_S(PATH, o->retiring.path[i]), LOG_N(EPOCH, vault_epoch(v)));
+	}
+	if (rc == STATUS_OK && !o->force_class_d && !forget(&o->retiring))
+		rc = STATUS_ANCHOR;
 	vault_close(v);
 	return rc;
 }
@@ -116,12 +134,16 @@ look(const struct vault_options *o, enum recover_row *row, uint64_t *epoch, uint
 	    (rc = recover_look(v, false, &f, root)) != STATUS_OK ||
 	    (rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
 		goto out;
-	*row = recover_decide(&f);
-	*epoch = f.epoch;
+	if (f.unreadable) {
+		rc = STATUS_IO;
+		goto out;
+	}
 	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
 		goto out;
 	rc = store_count(s, STORE_ERASURES, erasures);
 	store_snapshot_end(s);
+	*row = recover_decide(&f);
+	*epoch = f.epoch;
 out:
 	store_snapshot_free(s);
 	secret_free(root, sizeof(*root));
@@ -139,10 +161,12 @@ refuse(enum recover_row row, uint64_t epoch, const char *why)
 enum status
 custody_previous(const struct vault_options *o, uint64_t *erasures)
 {
+	struct vault_options stepped = *o;
 	enum recover_row row;
 	uint64_t epoch, before, after;
 	enum status rc;
 
+	stepped.stepped = true;
 	/* An earlier run may have been cut off. */
 	if ((rc = store_step_forward(o->store_path)) != STATUS_OK ||
 	    (rc = look(o, &row, &epoch, &before)) != STATUS_OK)
@@ -151,11 +175,13 @@ custody_previous(const struct vault_options *o, uint64_t *erasures)
 		return refuse(row, epoch, "only from previous_only is there a way back");
 	if ((rc = store_step_back(o->store_path)) != STATUS_OK)
 		return rc;
-	if ((rc = look(o, &row, &epoch, &after)) == STATUS_OK && row != RECOVER_SERVE)
+	if ((rc = look(&stepped, &row, &epoch, &after)) == STATUS_OK && row != RECOVER_SERVE)
 		rc = refuse(row, epoch, "the commit before the newest does not open with the anchor, either");
-	if (rc == STATUS_OK) {
+	if (rc == STATUS_OK && (rc = store_step_done(o->store_path)) == STATUS_OK) {
 		*erasures = before - after;
-		return store_step_done(o->store_path);
+		log_event(LOG_RECOVERY, LOG_S(WHAT, "previous"), LOG_N(EPOCH, epoch), LOG_N(COUNT, *erasures),
+		    LOG_S(WHY, "gone back by one commit; count: the erasures that are undone"));
+		return rc;
 	}
 	if (store_step_forward(o->store_path) != STATUS_OK)
 		rc = STATUS_IO;

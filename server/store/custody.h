@@ -20,7 +20,8 @@ struct custody_file {
 
 struct custody_report {
 	uint64_t epoch;			/* of the store */
-	enum recover_row row;		/* what a start would come to */
+	enum recover_row row;		/* what a start would come to, */
+	bool unknown;			/* unless this: a file that cannot be read may hold what is missing */
 	struct custody_file file[ANCHOR_FILES_MAX];
 	size_t files;
 };
@@ -35,8 +36,9 @@ enum status custody_verify(const struct vault_options *o, struct custody_report 
  * o->anchor becomes the anchor, from o->retiring, which was it before (or a part of it). Files of o->anchor
  * that do not exist are made. Recovery writes the root key into them; a switch makes a new root key that the
  * old files never see; then both slots of the old files are overwritten. Can be cut off at any time and done
- * again. STATUS_ANCHOR: moved, but an old file could not be overwritten: its device is to be destroyed.
- * STATUS_INDETERMINATE: a storage error; do it again.
+ * again. STATUS_ANCHOR: a file could not be written, the log says which. One of o->anchor: not moved, do it
+ * again. One of o->retiring: moved, and its device is to be destroyed. STATUS_READ_ONLY: the store's medium
+ * is. STATUS_INDETERMINATE: a storage error, or K5 failed; do it again. Else as vault_open().
  */
 enum status custody_move(const struct vault_options *o) MUST_USE;
 
@@ -44,7 +46,8 @@ enum status custody_move(const struct vault_options *o) MUST_USE;
  * Row previous_only of the recovery table: the anchor has no slot for the store's newest epoch, but the one
  * before. Takes the store back by its newest commit, if what is under it opens with that slot.
  * *erasures: how many were in that commit, and are undone. STATUS_REFUSED: it is not that row, or the
- * commit before does not open either; the store is as it was.
+ * commit before does not open either; the store is as it was. STATUS_IO: gone back or not; do it again
+ * before a start.
  */
 enum status custody_previous(const struct vault_options *o, uint64_t *erasures) MUST_USE;
 

@@ -40,13 +40,15 @@ recover_decide(const struct recover_facts *f)
 	bool live = false, ahead = false, next = false, behind = false;
 
 	for (size_t i = 0; i < f->slots; i++) {
-		const struct anchor_slot *s = &f->slot[i];
+		const struct anchor_slot *s = &f->slot[i], *beside = &f->slot[i ^ 1];
 
 		if (!s->valid)
 			continue;
 		live = live || s->epoch == f->epoch;
 		next = next || s->epoch > f->epoch;
-		ahead = ahead || s->epoch > f->epoch + 1;
+		/* K5 of t + 1 was done in this file: t + 1 was decided. */
+		ahead = ahead || s->epoch > f->epoch + 1 ||
+		    (s->epoch == f->epoch + 1 && !(beside->valid && beside->epoch == f->epoch));
 		behind = behind || s->epoch + 1 == f->epoch;
 	}
 	if (live && !f->opens)
@@ -127,7 +129,7 @@ out:
 	return rc;
 }
 
-/* One file's slots, and whether the one of the store's epoch opens the root page. STATUS_IO. */
+/* One file's slots, and whether the one of the store's epoch opens the root page. STATUS_IO: of the file. */
 static enum status
 look_at_file(struct vault *v, size_t file, const struct loaded *l, struct recover_facts *f,
     struct root *root)
@@ -150,7 +152,6 @@ recover_look(struct vault *v, bool read_only, struct recover_facts *f, struct ro
 {
 	struct store_snapshot *s = NULL;
 	struct loaded l;
-	bool unreadable = false;
 	enum status rc;
 
 	*f = (struct recover_facts){ .read_only = read_only };
@@ -162,13 +163,10 @@ recover_look(struct vault *v, bool read_only, struct recover_facts *f, struct ro
 		return rc;
 	f->epoch = l.epoch;
 	f->starts = l.starts;
-	for (size_t i = 0; i < anchor_files(v->anchor); i++) {
-		if ((rc = look_at_file(v, i, &l, f, root)) != STATUS_OK && rc != STATUS_IO)
-			return rc;
-		unreadable = unreadable || rc == STATUS_IO;
-	}
-	/* What cannot be read may be what is missing. */
-	return unreadable && !f->opens ? STATUS_IO : STATUS_OK;
+	for (size_t i = 0; i < anchor_files(v->anchor); i++)
+		if (look_at_file(v, i, &l, f, root) != STATUS_OK)
+			f->unreadable |= !anchor_retires(v->anchor, i) || !f->opens;
+	return STATUS_OK;
 }
 
 const char *
@@ -177,14 +175,17 @@ recover_name(enum recover_row row)
 	return texts[row].name;
 }
 
-/* Says which row it is, if it refuses or ${serving}. */
+/* Says which row it is, if it refuses or is ${final}. */
 static enum status
-judge(const struct recover_facts *f, bool serving)
+judge(const struct recover_facts *f, bool final)
 {
 	enum recover_row row = recover_decide(f);
 	bool serves = row == RECOVER_SERVE || row == RECOVER_READ_ONLY;
 
-	if (serves && !serving)
+	/* It may hold what is missing, or what tells of a rollback. */
+	if (f->unreadable)
+		return STATUS_IO;
+	if (serves && !final)
 		return STATUS_OK;
 #ifdef PDV_TEST_HOOKS
 	reached[row]++;
@@ -196,9 +197,8 @@ judge(const struct recover_facts *f, bool serving)
 
 /* Nothing is written before the table has said that it would serve, and no slot before the medium has. */
 static enum status
-run(struct vault *v, struct recover_facts *f, struct root *root)
+run(struct vault *v, bool read_only, struct recover_facts *f, struct root *root)
 {
-	bool read_only = f->read_only;
 	enum status rc;
 
 	if ((rc = recover_look(v, read_only, f, root)) != STATUS_OK ||
@@ -216,8 +216,8 @@ run(struct vault *v, struct recover_facts *f, struct root *root)
 enum status
 recover_run(struct vault *v, bool read_only, struct root *root, uint64_t *settled)
 {
-	struct recover_facts f = { .read_only = read_only };
-	enum status rc = run(v, &f, root);
+	struct recover_facts f;
+	enum status rc = run(v, read_only, &f, root);
 
 	if (rc == STATUS_OK)
 		*settled = read_only ? f.epoch - 1 : f.epoch;

@@ -23,10 +23,11 @@ enum recover_row {
 /* What recovery decides from: epoch t of the store, and the slots. */
 struct recover_facts {
 	uint64_t epoch;
-	struct anchor_slot slot[ANCHOR_SLOTS_MAX];	/* of all files of the anchor */
+	struct anchor_slot slot[ANCHOR_SLOTS_MAX];	/* of all files of the anchor, two of each */
 	size_t slots;
 	uint64_t starts;		/* of the store so far */
 	bool opens;			/* a slot of epoch t unwraps, and its key opens the root page */
+	bool unreadable;		/* a file of the anchor cannot be read */
 	bool read_only;
 };
 
@@ -37,16 +38,17 @@ const char *recover_name(enum recover_row row);
 
 /*
  * What the table is asked about an opened store and anchor; writes nothing. With f->opens *root is the
- * root page of the store's epoch, which the caller wipes in any case. STATUS_IO: not to be
- * judged, since a file cannot be read and none of the others opens; STATUS_CORRUPT.
+ * root page of the store's epoch, which the caller wipes in any case. Not to be judged when a file is
+ * unreadable. STATUS_IO, STATUS_CORRUPT: of the store.
  */
 enum status recover_look(struct vault *v, bool read_only, struct recover_facts *f,
     struct root *root) MUST_USE;
 
 /*
  * Runs it on an opened store and anchor. STATUS_OK: *root is what to serve, *settled its epoch (or the
- * one before, on read-only media). STATUS_REFUSED: nothing at all was written, and the log says which
- * row it was.
+ * one before, on read-only media). STATUS_REFUSED: the log says which row it was; nothing was written, or
+ * (if only the second look refuses) the start counter. STATUS_ANCHOR as vault_open(); STATUS_IO,
+ * STATUS_CORRUPT.
  */
 enum status recover_run(struct vault *v, bool read_only, struct root *root,
     uint64_t *settled) MUST_USE;

@@ -42,6 +42,7 @@ struct store_options {
 	uint64_t map_bytes;	/* upper limit of the store; address space only */
 	uint64_t reserve_bytes;	/* kept allocated for erasures */
 	bool create;		/* the folder must be empty or absent */
+	bool stepped;		/* also one in which store_step_back() is not through, which else is refused */
 	bool read_only;
 };
 
@@ -108,9 +109,9 @@ enum status store_settled_on_medium(struct store *st) MUST_USE;
  * Going back by one commit, in a store that nobody has open (`pdvaultd recover --previous`).
  * store_step_back(path): what was the newest commit is set aside and the one before it is the newest.
  * Then either store_step_forward(path), which undoes that as long as nothing was committed since, also
- * after a crash in between, or store_step_done(path). STATUS_REFUSED: another process has the store, or
- * there is no commit before; STATUS_IO, STATUS_CORRUPT: logged. store_step_forward() does nothing when
- * nothing was set aside.
+ * after a crash in between, or store_step_done(path). store_step_forward() does nothing when nothing was set
+ * aside. STATUS_REFUSED: another process has the store, a meta page is damaged, there is no commit before, or
+ * one is set aside already; STATUS_IO; STATUS_CONFIG: the path is too long. The log says which.
  */
 enum status store_step_back(const char *path) MUST_USE;
 enum status store_step_forward(const char *path) MUST_USE;

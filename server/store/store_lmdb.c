@@ -92,6 +92,22 @@ store_lmdb_lock(const char *path, int *fd)
 	return STATUS_OK;
 }
 
+/* Nobody may commit while a commit is set aside: the pages that it needs would be written over. */
+static enum status
+check_step(const struct store_options *o)
+{
+	char name[STORE_PATH_MAX];
+	int n = snprintf(name, sizeof(name), "%s/" STORE_ASIDE, o->path);
+
+	if (n < 0 || (size_t)n >= sizeof(name))
+		return STATUS_CONFIG;
+	if (o->stepped || access(name, F_OK) != 0)
+		return STATUS_OK;
+	log_event(LOG_STORE_ERROR, LOG_S(PATH, name),
+	    LOG_S(WHAT, "recover --previous was cut off: run it again"));
+	return STATUS_REFUSED;
+}
+
 static enum status
 check_folder(struct store *st, const struct store_options *o)
 {
@@ -108,7 +124,7 @@ check_folder(struct store *st, const struct store_options *o)
 	}
 	there = stat(st->data, &sb) == 0;
 	if (there == !o->create)
-		return STATUS_OK;
+		return o->create ? STATUS_OK : check_step(o);
 	log_event(LOG_STORE_ERROR, LOG_S(PATH, o->path),
 	    LOG_S(WHAT, there ? "there is a store already" : "there is no store here"));
 	return there ? STATUS_REFUSED : STATUS_CONFIG;

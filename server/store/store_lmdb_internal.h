@@ -10,6 +10,7 @@
 
 #define STORE_PATH_MAX 4096u
 #define STORE_PAGE 4096u		/* of LMDB, here */
+#define STORE_ASIDE "newest.meta"	/* a file in the folder: store_lmdb_step.c */
 
 struct store {
 	struct MDB_env *env;

@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "server/keys/own_file.h"
@@ -15,7 +15,6 @@
 #include "server/store/store_lmdb_internal.h"
 
 #define OFF_NUMBER 0u		/* of the page, in its own header: MDB_page.mp_pgno */
-#define ASIDE "newest.meta"
 
 struct step {
 	int lock, data;
@@ -45,7 +44,7 @@ static enum status
 step_begin(const char *path, struct step *s)
 {
 	int n = snprintf(s->path, sizeof(s->path), "%s/data.mdb", path);
-	int m = snprintf(s->aside, sizeof(s->aside), "%s/" ASIDE, path);
+	int m = snprintf(s->aside, sizeof(s->aside), "%s/" STORE_ASIDE, path);
 	enum status rc;
 
 	s->lock = s->data = -1;
@@ -53,6 +52,7 @@ step_begin(const char *path, struct step *s)
 		return STATUS_CONFIG;
 	if ((rc = store_lmdb_lock(path, &s->lock)) != STATUS_OK)
 		return rc;
+	errno = 0;
 	if ((s->data = open(s->path, O_RDWR | O_CLOEXEC)) < 0 ||
 	    pread(s->data, s->pages, sizeof(s->pages), 0) != (ssize_t)sizeof(s->pages))
 		return complain(s->path, "cannot read the meta pages");
@@ -74,6 +74,7 @@ put_page(struct step *s, unsigned place, const uint8_t *page)
 
 	memcpy(out, page, sizeof(out));
 	memcpy(out + OFF_NUMBER, &number, sizeof(number));
+	errno = 0;
 	if (pwrite(s->data, out, sizeof(out), (off_t)place * STORE_PAGE) != (ssize_t)sizeof(out) ||
 	    fsync(s->data) != 0)
 		return complain(s->path, "cannot write a meta page");
@@ -113,14 +114,17 @@ static enum status
 read_aside(struct step *s, uint8_t page[static STORE_PAGE])
 {
 	int fd = open(s->aside, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	enum status rc;
 	ssize_t n;
 
 	if (fd < 0)
 		return errno == ENOENT ? STATUS_ABSENT : complain(s->aside, "cannot be read");
-	n = read(fd, page, STORE_PAGE);
+	if ((n = read(fd, page, STORE_PAGE)) < 0)
+		rc = complain(s->aside, "cannot be read");	/* it stays: it may be the only copy */
+	else	/* A crash while it was made: nothing was changed yet. */
+		rc = n == (ssize_t)STORE_PAGE ? STATUS_OK : STATUS_ABSENT;
 	(void)close(fd);
-	/* A crash while it was made: nothing was changed yet. */
-	return n == (ssize_t)STORE_PAGE ? STATUS_OK : STATUS_ABSENT;
+	return rc;
 }
 
 static enum status

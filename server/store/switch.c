@@ -154,6 +154,16 @@ compare_children(struct overlay *o, const struct overlay_item *it)
 	return STATUS_OK;
 }
 
+/* K2: what is gone has no key above, unless a page or bucket has come to the same node. */
+static bool
+keeps_place(struct overlay *o, const struct overlay_item *it)
+{
+	struct overlay_item *up;
+
+	return !seal_key_is_zero(place_of(o, it, &up)) && !mutant(row_only) &&
+	    overlay_find(o, SEAL_PAGE, it->node) == NULL && overlay_find(o, SEAL_BUCKET, it->node) == NULL;
+}
+
 /* By induction from the root down: each item opens with a key that was itself re-opened. */
 static enum status
 reopen_all(struct vault *v, struct overlay *o, const uint8_t *root_box, uint8_t *scratch)
@@ -174,6 +184,8 @@ reopen_all(struct vault *v, struct overlay *o, const uint8_t *root_box, uint8_t 
 		return STATUS_FORGED;
 	for (unsigned level = OVERLAY_LEVELS; level-- > 0; ) {
 		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL; it = it->next_dirty) {
+			if (it->deleted && keeps_place(o, it))
+				return STATUS_FORGED;
 			if (it->deleted)
 				continue;
 			if ((rc = reopen_item(v, o, it, scratch)) != STATUS_OK)

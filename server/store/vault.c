@@ -133,7 +133,7 @@ unmake(const struct vault_options *o, unsigned made)
 enum status
 vault_init(const struct vault_options *o)
 {
-	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, true, false };
+	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, true, false, false };
 	struct root *root = secret_alloc(sizeof(*root));
 	struct vault *v = vault_alloc(o);
 	uint8_t box[ROOT_BOX_LEN];
@@ -217,7 +217,8 @@ out:
 enum status
 vault_open_parts(const struct vault_options *o, bool read_only, struct vault **out)
 {
-	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, false, read_only };
+	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, false, o->stepped,
+		read_only };
 	struct vault *v = vault_alloc(o);
 	enum status rc = STATUS_NO_MEMORY;
 

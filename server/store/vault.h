@@ -25,6 +25,7 @@ struct vault_options {
 	uint64_t map_bytes, reserve_bytes;	/* as in store.h */
 	uint16_t country_code;		/* of phones without one, as 49; 0: none is added; never changes */
 	bool force_class_d;
+	bool stepped;			/* custody_previous()'s own: as in store.h */
 };
 
 /*
@@ -36,7 +37,8 @@ enum status vault_init(const struct vault_options *o) MUST_USE;
 
 /*
  * Opens, recovers (the table in docs/DESIGN.md) and is ready to serve on STATUS_OK.
- * STATUS_ANCHOR: the slot that is not live cannot be overwritten. STATUS_CONFIG, STATUS_REFUSED,
+ * STATUS_ANCHOR: a file of the anchor lacks the root key and cannot be written, or a slot that is not live
+ * cannot be overwritten. STATUS_CONFIG, STATUS_REFUSED,
  * STATUS_CORRUPT, STATUS_IO, STATUS_READ_ONLY (the anchor's medium is, the store's is not): nothing was
  * changed but at most the start counter of the store; the log says which row of the table it was.
  */

@@ -263,38 +263,30 @@ again(struct writer *w, const struct take *t, enum status rc)
 	return true;
 }
 
-/* A switch that changes nothing but the root: the live slot is written anew, in the other place. */
-static void
-replace_slot(struct writer *w)
-{
-	bool fatal = false;
-
-	if (overlay_begin(w->overlay) != STATUS_OK)
-		return;
-	overlay_force(w->overlay);
-	(void)!batch_commit(w->vault, w->overlay, true, &fatal);
-	overlay_end(w->overlay);
-	if (fatal)
-		stop_indeterminate(w);
-}
-
 /* Read past the cache; if it does not give the root any more, memory still has it. */
 static void
 verify(struct writer *w)
 {
 	uint64_t now = clock_monotonic_ns(), epoch = epoch_current(w->vault->epochs);
+	const struct root *root = epoch_root(w->vault->epochs, epoch);
+	struct anchor *a = w->vault->anchor;
+	bool fatal = false;
 
 	if (now - w->verified_ns < verify_every_ns ||
 	    (atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0)
 		return;
 	w->verified_ns = now;
-	if (anchor_verify(w->vault->anchor, epoch, &epoch_root(w->vault->epochs, epoch)->self) == STATUS_OK) {
+	if (anchor_verify(a, epoch, &root->self) == STATUS_OK) {
 		metrics_set(METRIC_ANCHOR_VERIFIED, (uint64_t)clock_wall_ms() / 1000);
 		return;
 	}
-	log_event(LOG_ANCHOR_ERROR, LOG_N(EPOCH, epoch),
-	    LOG_S(WHAT, "the live slot does not give the root key any more: it is replaced"));
-	replace_slot(w);
+	/* Of several files first the bad one: a switch cut off must not look as if it was done there. */
+	if (anchor_files(a) > 1 && anchor_spread(a, epoch, root->commitment, &root->self) == STATUS_OK)
+		return;
+	log_event(LOG_ANCHOR_ERROR, LOG_N(EPOCH, epoch), LOG_S(WHAT, "the live slot is bad: it is replaced"));
+	(void)!batch_renew(w->vault, w->overlay, &fatal);
+	if (fatal)
+		stop_indeterminate(w);
 }
 
 /* One batch: the jobs that it did not take are returned. */

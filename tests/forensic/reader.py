@@ -138,6 +138,7 @@ class Person:
     def __init__(self, plain, slot):
         assert len(plain) in (164, 344), 'the length of a keyring'
         plain = plain.ljust(344, b'\0')
+        assert plain[48:56] == bytes(8), 'the zeros of a keyring'
         self.id, self.pseudonym, self.slot = plain[:16], plain[24:40], number(plain[16:24])
         assert self.slot == slot, 'a keyring in the place of another'
         self.keys, self.states, self.versions = {}, {}, {}
@@ -185,7 +186,7 @@ class Vault:
             raise Closed('the anchor has no slot of this epoch')
         self.root = slot.root(self.ident, self.kek)
         plain = self.add(ROOT_PAGE, context(ROOT_PAGE, self.vault, index=self.epoch), box, self.root).open()
-        assert number(plain[:8]) == self.epoch
+        assert len(plain) == 152 and number(plain[:8]) == self.epoch and plain[17:24] == bytes(7), 'the root page'
         self.next_slot, self.height = number(plain[8:16]), plain[16]
         self.s_top, self.b_top, self.index, self.signing = (plain[24 + 32 * i:56 + 32 * i] for i in range(4))
 
@@ -197,6 +198,7 @@ class Vault:
         data = row_of(self.rows, 'nodes', bytes([tree, level]) + index.to_bytes(8, 'big'))
         plain = self.add(PAGE, context(PAGE, self.vault, tree, level, index), data, key,
                          (tree, level, index)).open()
+        assert len(plain) == 32 * FANOUT, 'the length of a page'
         return [plain[32 * i:32 * i + 32] for i in range(FANOUT)]
 
     def height_walk(self, tree, level, index, key):
@@ -226,6 +228,7 @@ class Vault:
         plain = self.add(BUCKET, context(BUCKET, self.vault, TREE_B, level, index), bucket, key,
                          (TREE_B, level, index)).open()
         assert len(plain) == next(2 + 34 * n for n in (2, 6, 14, 30) if plain[0] <= n), 'the length of a bucket'
+        assert not plain[1] and not plain[2 + 34 * plain[0]:].strip(b'\0'), 'the end of a bucket'
         for i in range(plain[0]):
             e = plain[2 + 34 * i:2 + 34 * (i + 1)]
             self.entries.append({'tag': e[:16], 'kind': e[16], 'category': e[17], 'subject': e[18:34],

@@ -1,16 +1,19 @@
 #!/usr/bin/python3 -B
-"""F1, F2 without any list of keys: every 32-byte window, at all alignments, of the server's memory, the anchor, the
-key file, the certificates' keys and the logs is tried as a key on every box of the store before and after the
-erasure, and so is what the key file opens in any slot of the anchor; what opens is searched for keys, and these are
-tried again, until nothing more opens. A small vault, since that is many tries. The control is the same search before
-the erasure: it opens everything there is.
+"""F1, F2 without any list of keys: every 32-byte window, at all alignments, of the server's memory in a core, of
+the store's file, the anchor, the key file, the certificates' keys and the logs is tried as a key on every box that
+was ever written to the store, and so is what the key file opens in any slot of the anchor; of what opens every window
+is tried again, until nothing more opens. A small vault, since that is many tries. The control is the
+same search before the erasure: it opens everything there is.
 """
 import os
 import subprocess
 
+import crash
 import finder
 import lab
+import memory
 import reader
+import wire
 from bed import held, main, need, same, say, step
 
 PEOPLE = 3
@@ -22,18 +25,23 @@ def create(b, i):
                     {'legal_name': f'{MARK} {i}'})
 
 
-def as_piece(box):
-    return finder.Piece(box.kind, box.data, [box.context])
+def pieces(b, vault):
+    """Every box that was written so far, with each context that it can have."""
+    find = finder.Find()
+    find.add_tape(b.calls(), b.path(crash.STORE))
+    found = find.pieces(vault.vault, vault.epoch)
+    need({x.data for x in vault.boxes} <= {p.data for p in found}, 'a box of now that is not on the tape')
+    return found
 
 
 class Search:
-    """What a finder of memory and small files can do with the boxes of a moment."""
+    """What a finder of memory and files can do with these boxes."""
 
     def __init__(self, b, boxes, name):
-        self.boxes = boxes
         files = [b.path(n) for n in self.files(b, name)]
+        tries = [(p, c) for p in boxes for c in p.contexts]
         with open(b.path('boxes'), 'wb') as f:
-            f.write(b''.join(x.data[1:57] + x.context for x in boxes))
+            f.write(b''.join(p.data[1:57] + c for p, c in tries))
         done = subprocess.run([os.path.join(b.bin, 'forensic_exhaust'), b.path('boxes'), *files],
                               capture_output=True, text=True, check=True)
         lines = done.stdout.split('\n')
@@ -45,10 +53,10 @@ class Search:
                 f.seek(int(offset))
                 self.keys.add(f.read(reader.KEY))
         self.keys |= self.roots(b)
-        self.opened, known, _ = finder.open_all([as_piece(x) for x in boxes], self.keys)
-        self.open_data = {p.data for p in self.opened}
-        say(f'{self.windows} windows on {len(boxes)} boxes: {len(self.keys)} are keys, {len(known)} in the end; '
-            f'{len(self.opened)} boxes open')
+        opened, known, _ = finder.open_all(boxes, self.keys, finder.windows_in)
+        self.opened = {p.data for p in opened}
+        self.what = f'{self.windows} windows of a core and files on {len(boxes)} boxes ({len(tries)} contexts)'
+        say(f'{self.what}: {len(self.keys)} are keys, {len(known)} in the end; {len(opened)} boxes open')
 
     @staticmethod
     def roots(b):
@@ -57,61 +65,45 @@ class Search:
 
     @staticmethod
     def files(b, name):
-        """The memory that is written to, without what is only mapped from files; and the small files."""
-        parts = b.image('whole')
-        with open(b.path('whole'), 'rb') as f, open(b.path(name), 'wb') as out:
-            for at, length, what in parts:
-                if not what.startswith('/') or 'secretmem' in what:
-                    f.seek(at)
-                    out.write(f.read(length))
-        os.unlink(b.path('whole'))
-        small = [n for n in b.files() if not n.endswith('.mdb')]
-        return [name, *small, *(f'certificates/{n}' for n in os.listdir(b.path('certificates')) if n.endswith('.key'))]
+        """The memory and the registers, as a core; and the files."""
+        memory.core(b.process.pid, b.path(name), everything=True)
+        keys = [f'certificates/{n}' for n in os.listdir(b.path('certificates')) if n.endswith('.key')]
+        return [name, *b.files(), *keys]
 
 
-class Moment:
-    def __init__(self, b, name):
-        reader.copy(b.dir, b.path(name))
-        self.vault = reader.read(b.path(name))
-
-
-def theirs(vault, subject):
-    """Boxes that are the person's own: keyring and records."""
-    return {x.data for x in vault.boxes if x.owner == subject}
-
-
-def raw(subject):
-    import base64
-    return base64.b32decode(subject[4:].upper() + '======')
+def moment(b, name):
+    reader.copy(b.dir, b.path(name))
+    return reader.read(b.path(name))
 
 
 def run(bin):
     lab.check_build(bin)
-    with lab.Lab(bin) as b:
+    with crash.Bench(bin) as b:
+        b.record()
         b.init()
         b.start()
         people = [create(b, i) for i in range(PEOPLE)]
-        victim = raw(people[1])
         for p in (people[0], people[2], people[1]):	# whose keys were used last is to be erased
             b.cli('subject', 'get', p)
-        before = Moment(b, 'before').vault
         step('the control: before the erasure everything opens')
-        found = Search(b, before.boxes, 'image-before')
+        before = moment(b, 'before')
+        found = Search(b, pieces(b, before), 'core-before')
         need(before.root in found.keys, 'the root key is in no window')
-        same(found.open_data, {x.data for x in before.boxes}, 'boxes that open')
+        need({x.data for x in before.boxes} <= found.opened, 'boxes of now that do not open')
+        victim = wire.subject_id(people[1])
+        gone = {x.data for x in before.boxes if x.owner == victim}
+        need(len(gone) >= 3, 'the person has no boxes')
 
-        step('after it, the boxes of before and of now')
+        step('after it')
         b.cli('subject', 'erase', people[1], '--yes')
-        after = Moment(b, 'after').vault
+        after = moment(b, 'after')
+        boxes = pieces(b, after)
+        found = Search(b, boxes, 'core-after')
+        same(len(found.opened & gone), 0, 'F2: boxes of the erased that open')
         now = {x.data for x in after.boxes}
-        found = Search(b, [*before.boxes, *(x for x in after.boxes if x.data not in {y.data for y in before.boxes})],
-                       'image-after')
-        gone = theirs(before, victim)
-        need(len(gone) >= 3, 'the person had no boxes')
-        same(len(found.open_data & gone), 0, 'F2: boxes of the erased that open')
-        same(found.open_data & now, now, 'control: boxes of now that open')
-        same([x.kind for x in before.boxes if x.data in found.open_data - now], [], 'F2: boxes of before that open')
-        held(1, f'{found.windows} windows of memory and small files, each tried on {len(found.boxes)} boxes')
+        same(found.opened & now, now, 'control: boxes of now that open')
+        same([p.kind for p in boxes if p.data in found.opened - now], [], 'F2: boxes of before that open')
+        held(1, found.what)
         held(2, 'whatever opens, and what is in it, leads to no box of the erased: no list of keys was asked')
         same(b.stop(), 0, 'exit status')
 

@@ -80,11 +80,10 @@ def missing(b):
 
 
 def wrong_words(b):
-    for words in (('anchor',), ('anchor', 'mvoe'), ('anchor', 'move'), ('recover', '--from', 'x'),
+    for words in (('anchor',), ('anchor', 'mvoe'), ('anchor', 'move'), ('recover',), ('recover', '--from', 'x'),
                   ('run', '--previous'), ('anchor', 'verify', '--from', 'x'), ('anchor', 'verify', 'more')):
         done = subprocess.run(b.command(*words), capture_output=True, check=False)
         same(done.returncode, USAGE, f'exit status of {words}')
-    same(b.daemon('recover'), CONFIGURATION, 'recover without --previous')
     same(b.daemon('recover', '--previous'), REFUSED, 'recover without a reason')
 
 

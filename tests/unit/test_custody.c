@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -123,10 +124,25 @@ assert_only(const char *path, uint64_t epoch)
 	assert_int_equal(found[(epoch + 1) % 2], 0);
 }
 
+/* K5, of each file: of the slot of ${epoch} in ${before} no piece is where it was. */
+static void
+assert_overwritten(uint8_t before[FILES][ANCHOR_LEN], uint64_t epoch)
+{
+	static uint8_t after[ANCHOR_LEN];
+	size_t slot = epoch % 2 * ANCHOR_SLOT_LEN;
+
+	for (size_t i = 0; i < FILES; i++) {
+		image(names[i], after);
+		for (size_t at = slot; at < slot + ANCHOR_SLOT_LEN; at += 32)
+			assert_memory_not_equal(before[i] + at, after + at, 32);
+	}
+}
+
 /* New files get the root key at the start; each switch writes all and erases all. */
 static void
 all_are_written_and_erased(void **state)
 {
+	static uint8_t before[FILES][ANCHOR_LEN];
 	uint8_t id[16];
 	uint64_t t;
 
@@ -134,10 +150,13 @@ all_are_written_and_erased(void **state)
 	three_files();
 	for (unsigned n = 0; n < 3; n++) {
 		t = vault_epoch(bed.vault);
-		for (size_t i = 0; i < FILES; i++)
+		for (size_t i = 0; i < FILES; i++) {
 			assert_only(names[i], t);
+			image(names[i], before[i]);
+		}
 		assert_int_equal(vault_bed_create(&bed, n, id), STATUS_OK);
 		assert_int_equal(vault_epoch(bed.vault), t + 1);
+		assert_overwritten(before, t);
 	}
 	assert_int_equal(vault_bed_erase(&bed, id), STATUS_OK);
 	for (size_t i = 0; i < FILES; i++)
@@ -206,6 +225,75 @@ one_that_was_away(void **state)
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
 }
 
+/* Another vault's anchor is no file to be filled or to be overwritten, whoever names it here. */
+static void
+of_another_vault(void **state)
+{
+	static uint8_t theirs[ANCHOR_LEN], now[ANCHOR_LEN];
+	struct vault_options o;
+	struct vault_bed other;
+
+	(void)state;
+	vault_bed_new(&other);
+	vault_bed_stop(&other);
+	image(other.anchor, theirs);
+	bed.options.anchor = (struct anchor_paths){ { names[0], other.anchor }, 2 };
+	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
+	use(0, 1);
+	o = bed.options;
+	o.retiring = (struct anchor_paths){ { other.anchor }, 1 };
+	assert_int_equal(custody_move(&o), STATUS_ANCHOR);
+	image(other.anchor, now);
+	assert_memory_equal(now, theirs, ANCHOR_LEN);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	vault_bed_free(&other);
+}
+
+/* Store and one file put back by one switch, beside files in which K5 was done: that switch was decided. */
+static void
+rolled_back_by_one(void **state)
+{
+	static uint8_t old[ANCHOR_LEN];
+	struct vault_bed_copy before, after;
+	uint8_t id[16];
+
+	(void)state;
+	three_files();
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	vault_bed_stop(&bed);
+	vault_bed_keep(&bed, &before);
+	image(names[2], old);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_bed_erase(&bed, id), STATUS_OK);
+	vault_bed_stop(&bed);
+	vault_bed_keep(&bed, &after);
+	vault_bed_put_back(&bed, &before, VAULT_BED_STORE);
+	put_image(names[2], old);
+	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
+	vault_bed_put_back(&bed, &after, VAULT_BED_STORE);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_ERASED);
+	vault_bed_forget(&before);
+	vault_bed_forget(&after);
+}
+
+/* Somebody moves a file away and puts a copy in its place, while the server has it open. */
+static void
+name_taken_over(void **state)
+{
+	static uint8_t bytes[ANCHOR_LEN];
+	uint8_t id[16];
+
+	(void)state;
+	three_files();
+	image(names[1], bytes);
+	assert_int_equal(rename(names[1], scratch_path(bed.dir, "away")), 0);
+	scratch_write(names[1], bytes, sizeof(bytes));
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_ANCHOR);
+	assert_int_equal(rename(scratch_path(bed.dir, "away"), names[1]), 0);
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+}
+
 /* A write that fails in any of the files: nothing rests on the switch, or it is not settled. */
 static void
 a_failing_file(void **state)
@@ -217,12 +305,12 @@ a_failing_file(void **state)
 	three_files();
 	for (unsigned nth = 1; nth <= FILES; nth++) {
 		t = vault_epoch(bed.vault);
-		anchor_test_fault(ANCHOR_TEST_PWRITE, nth, 5);
+		anchor_test_fault(ANCHOR_TEST_PWRITE, nth, EIO);
 		assert_int_equal(vault_bed_create(&bed, 100 + nth, id), STATUS_ANCHOR);
 		assert_int_equal(vault_epoch(bed.vault), t);
 	}
 	/* K5, three tries in each of the files: one write that fails there is made up for. */
-	anchor_test_fault(ANCHOR_TEST_PWRITE, FILES + 2, 5);
+	anchor_test_fault(ANCHOR_TEST_PWRITE, FILES + 2, EIO);
 	assert_int_equal(vault_bed_create(&bed, 200, id), STATUS_OK);
 	for (size_t i = 0; i < FILES; i++)
 		assert_only(names[i], t + 1);
@@ -249,16 +337,24 @@ verified(void **state)
 	noise(names[1]);
 	assert_int_equal(custody_verify(&bed.options, &r), STATUS_OK);
 	assert_true(r.file[0].opens && !r.file[1].opens && r.file[2].opens);
+	/* One that cannot be read may hold anything: it does not start. */
+	for (unsigned nth = 1; nth < 6; nth++) {
+		anchor_test_fault(ANCHOR_TEST_PREAD, nth, EIO);
+		assert_int_equal(custody_verify(&bed.options, &r), STATUS_OK);
+		assert_true(r.unknown);
+		anchor_test_fault(ANCHOR_TEST_PREAD, nth, EIO);
+		assert_int_equal(vault_bed_start(&bed), STATUS_IO);
+	}
+	anchor_test_fault(ANCHOR_TEST_PREAD, 0, 0);
 	/* It has repaired nothing. */
 	assert_int_equal(custody_verify(&bed.options, &r), STATUS_OK);
 	assert_false(r.file[1].opens);
 }
 
-/* The old files are overwritten whole and open nothing; also when it was cut off anywhere, and done again. */
+/* The old files are overwritten whole and open nothing; also when any write failed, and it was done again. */
 static void
 moved(void **state)
 {
-	static uint8_t old[ANCHOR_LEN];
 	struct vault_bed_copy before;
 	struct vault_options o;
 	uint8_t id[16];
@@ -276,11 +372,10 @@ moved(void **state)
 	for (unsigned nth = 1; nth < 20; nth++) {
 		enum status rc;
 
-		anchor_test_fault(ANCHOR_TEST_PWRITE, nth, 5);
+		anchor_test_fault(ANCHOR_TEST_PWRITE, nth, EIO);
 		if ((rc = custody_move(&o)) == STATUS_OK)
 			break;
 		assert_int_not_equal(rc, STATUS_REFUSED);
-		image(names[0], old);
 	}
 	anchor_test_fault(ANCHOR_TEST_PWRITE, 0, 0);
 	slots(names[0], found);
@@ -292,8 +387,7 @@ moved(void **state)
 	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
 	vault_bed_stop(&bed);
 	/* The old anchor, had somebody kept it, does not open the store any more. */
-	memcpy(old, before.bytes[1], ANCHOR_LEN);
-	put_image(names[0], old);
+	put_image(names[0], before.bytes[1]);
 	use(0, 1);
 	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
 	vault_bed_forget(&before);
@@ -350,7 +444,7 @@ back_by_one_commit(void **state)
 static void
 stepping_is_undone(void **state)
 {
-	struct vault_bed_copy here;
+	struct vault_bed_copy here, again;
 	uint8_t id[16];
 	uint64_t t;
 
@@ -363,22 +457,17 @@ stepping_is_undone(void **state)
 	vault_bed_keep(&bed, &here);
 	assert_int_equal(store_step_forward(bed.store), STATUS_OK);	/* nothing to do */
 	assert_int_equal(store_step_back(bed.store), STATUS_OK);
-	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);	/* store_lost_commits */
+	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);	/* it is not through */
 	assert_int_equal(store_step_back(bed.store), STATUS_REFUSED);
 	assert_int_equal(store_step_forward(bed.store), STATUS_OK);
-	{
-		struct vault_bed_copy again;
-
-		vault_bed_keep(&bed, &again);
-		assert_int_equal(again.len[0], here.len[0]);
-		assert_memory_equal(again.bytes[0], here.bytes[0], here.len[0]);
-		vault_bed_forget(&again);
-	}
+	vault_bed_keep(&bed, &again);
+	assert_int_equal(again.len[0], here.len[0]);
+	assert_memory_equal(again.bytes[0], here.bytes[0], here.len[0]);
+	vault_bed_forget(&again);
 	/* Somebody committed since: it is not put back over that. */
 	assert_int_equal(store_step_back(bed.store), STATUS_OK);
 	vault_bed_put_back(&bed, &here, VAULT_BED_STORE);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	vault_bed_stop(&bed);
+	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
 	assert_int_equal(store_step_forward(bed.store), STATUS_OK);
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
 	assert_int_equal(vault_epoch(bed.vault), t);
@@ -393,6 +482,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(all_are_written_and_erased, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_one_opens, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_was_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(of_another_vault, setup, teardown),
+		cmocka_unit_test_setup_teardown(rolled_back_by_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(name_taken_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failing_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(verified, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved, setup, teardown),
