@@ -18,8 +18,10 @@
 	X(wrapped_key_only, "the key leaves its page, which is sealed under its old key again") \
 	X(leaf_only, "the leaf gets a fresh key, the pages above keep theirs") \
 	X(root_kept, "all pages get fresh keys, the root page keeps its own") \
+	X(root_remembers, "a root page holds the root key of before") \
 	X(insert_keeps_key, "a page that only gains a child keeps its key") \
 	X(old_slot_kept, "K5 is skipped: the old slot is not overwritten") \
+	X(copy_marked_dead, "K5 spoils only the head of the anchor's further files") \
 	X(slot_renamed, "the anchor is replaced by a renamed copy, not in place") \
 	X(erase_first, "K5 comes before K4") \
 	X(receipt_first, "K7 comes before K4") \

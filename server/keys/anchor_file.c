@@ -174,6 +174,8 @@ anchor_file_erase(struct anchor *a, struct anchor_file *f, unsigned place)
 	if (mutant(old_slot_kept))
 		return STATUS_OK;
 	seal_random(a->out, ANCHOR_SLOT_LEN);
+	if (mutant(copy_marked_dead) && f != a->file && anchor_io_read(a, f, place) == STATUS_OK)
+		memcpy(a->out + 8, a->in + 8, ANCHOR_SLOT_LEN - 8);
 	/* K5: the old root key dies here. */
 	rc = anchor_io_replace(a, f, place);
 	wipe(a);

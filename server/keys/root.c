@@ -7,7 +7,7 @@
 
 /* Offsets in the sealed page. */
 enum { OFF_EPOCH = 0, OFF_NEXT = 8, OFF_HEIGHT = 16, OFF_S = 24, OFF_B = 56, OFF_INDEX = 88,
-	OFF_SIGNING = 120, ROOT_LEN = 152 };
+	OFF_SIGNING = 120, OFF_END = 152, ROOT_LEN = mutant(root_remembers) ? 184 : OFF_END };
 _Static_assert(ROOT_LEN < ROOT_PADDED, "padding");
 
 static struct seal_context
@@ -41,6 +41,8 @@ root_seal(struct root *r, const uint8_t vault[static 16], uint8_t out[static ROO
 	memcpy(plain + OFF_B, r->b_top.b, SEAL_KEY_LEN);
 	memcpy(plain + OFF_INDEX, r->index.b, SEAL_KEY_LEN);
 	memcpy(plain + OFF_SIGNING, r->signing.b, SEAL_KEY_LEN);
+	if (mutant(root_remembers))
+		memcpy(plain + OFF_END, r->self.b, SEAL_KEY_LEN);
 	if (!mutant(root_kept) || seal_key_is_zero(&r->self))
 		seal_key_new(&r->self, SEAL_FOR_ROOT);
 	seal_box(&r->self, &c, bytes_of(plain, ROOT_LEN), ROOT_PADDED, out);
