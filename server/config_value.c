@@ -123,8 +123,8 @@ set_paths(const struct target *t, const char *text)
 {
 	static const char blanks[] = " \t";
 	struct config_words *w = t->place;
-	enum status rc = STATUS_OK;
-	const char *end = text;
+	const char *end;
+	enum status rc;
 	char *place;
 	size_t len;
 
@@ -133,8 +133,7 @@ set_paths(const struct target *t, const char *text)
 		return STATUS_NO_MEMORY;
 	if (text[strspn(text, blanks)] == '\0')
 		return STATUS_OK;
-	do {
-		text = end + (*end == ',');
+	for (;; text = end + 1) {
 		text += strspn(text, blanks);
 		end = text + strcspn(text, ",");
 		for (len = (size_t)(end - text); len > 0 && strchr(blanks, text[len - 1]) != NULL; len--)
@@ -145,9 +144,9 @@ set_paths(const struct target *t, const char *text)
 			return expected(t, "at most %" PRIu64 " paths were expected", t->key->max);
 		w->word[w->count] = place = w->text + (size_t)w->count * CONFIG_PATH_MAX;
 		w->count++;
-		rc = absolute(t, text, len, place);
-	} while (rc == STATUS_OK && *end == ',');
-	return rc;
+		if ((rc = absolute(t, text, len, place)) != STATUS_OK || *end != ',')
+			return rc;
+	}
 }
 
 static enum status

@@ -214,6 +214,42 @@ refuses_urls(void **state)
 	    "[tls]\nca = a\ncert = b\nkey = c\n" PRINCIPAL("a", "a"), 0, "[listen] lacks the key urls");
 }
 
+#define COPIES(list) BEFORE "[anchor]\npath = a\ncopies = " list "\n[seal file]\npath = k\n[listen]\n" \
+	"urls = tls+tcp://127.0.0.1:1\n[tls]\nca = a\ncert = b\nkey = c\n" PRINCIPAL("a", "a")
+
+static void
+look_copies(const struct config *c)
+{
+	assert_int_equal(c->anchor_copies.count, 3);
+	assert_string_equal(c->anchor_copies.word[0], "/b/anchor");
+	assert_string_equal(c->anchor_copies.word[1], "/etc/v/c d");
+	assert_string_equal(c->anchor_copies.word[2], "/etc/v/e");
+}
+
+static void
+look_no_copies(const struct config *c)
+{
+	assert_int_equal(c->anchor_copies.count, 0);
+}
+
+static void
+lists_copies(void **state)
+{
+	char text[4096], name[CONFIG_PATH_MAX + 2];
+
+	(void)state;
+	takes(BEFORE AFTER, look_no_copies);
+	takes(COPIES("/b/anchor , c d,\te"), look_copies);
+	faults(COPIES("b, c, d, e"), 5, "at most 3 paths");
+	faults(COPIES("b,, c"), 5, "both sides of a comma");
+	faults(COPIES("b,"), 5, "both sides of a comma");
+	faults(COPIES(", b"), 5, "both sides of a comma");
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	(void)snprintf(text, sizeof(text), COPIES("b, %s"), name);
+	faults(text, 5, "a path of at most");
+}
+
 /* CONFIG_PATH_MAX counts the NUL: "/etc/v/" and the rest. */
 static void
 bounds_paths(void **state)
@@ -330,6 +366,7 @@ main(void)
 		cmocka_unit_test(presets), cmocka_unit_test(everything), cmocka_unit_test(addresses),
 		cmocka_unit_test(names_the_nearest), cmocka_unit_test(refuses_values),
 		cmocka_unit_test(refuses_wholes), cmocka_unit_test(refuses_urls),
+		cmocka_unit_test(lists_copies),
 		cmocka_unit_test(bounds_paths), cmocka_unit_test(bounds_principals),
 		cmocka_unit_test(bounds_words), cmocka_unit_test(reads_a_file), cmocka_unit_test(helps),
 	};
