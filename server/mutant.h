@@ -17,6 +17,7 @@
 	X(row_only, "the row of a keyring goes, its key stays in the page above") \
 	X(wrapped_key_only, "the key leaves its page, which is sealed under its old key again") \
 	X(leaf_only, "the leaf gets a fresh key, the pages above keep theirs") \
+	X(upper_kept, "pages above the second level keep their keys: seen in a tall tree only") \
 	X(root_kept, "all pages get fresh keys, the root page keeps its own") \
 	X(root_remembers, "a root page holds the root key of before") \
 	X(insert_keeps_key, "a page that only gains a child keeps its key") \
@@ -29,6 +30,7 @@
 	X(slot_not_read_back, "K3 does not look at what the anchor's device holds") \
 	X(preamble_skipped, "recovery trusts the page cache: no commit of its own, no look at the medium") \
 	X(constant_random, "the random source begins anew with each process") \
+	X(keys_seeded, "keys come from a generator that was seeded once") \
 	X(subject_key_derived, "a subject's key is made from the index key") \
 	X(category_key_derived, "a category's key is made from the subject's id") \
 	X(category_key_left, "a shredded category keeps its key in the keyring") \

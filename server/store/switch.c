@@ -57,6 +57,7 @@ mutant_keeps_key(struct overlay *o, const struct overlay_item *it)
 	if (it->was == NULL || it->node.tree != NODE_S)
 		return false;
 	return mutant(wrapped_key_only) || (mutant(leaf_only) && it->node.level > 1) ||
+	    (mutant(upper_kept) && it->node.level > 2) ||
 	    (mutant(insert_keeps_key) && count_dropped(o) == 0);
 }
 #else

@@ -379,7 +379,7 @@ def lying(b, h, calls, judge):
                     continue
                 done.add(key)
                 b.put(image)
-                same_but_for_time(b, h, judge, f'F19: call {number} failed and was done, recovery before call '
+                same_but_for_time(b, h, judge, f'preamble of recovery, F19: call {number} failed and was done, recovery before call '
                                   f'{n} ({variant})', r.count)
     held(18, f'{len(numbers)} calls that failed and were done, {points} points of the recoveries after them, '
          f'{len(done)} disks')

@@ -151,6 +151,27 @@ def refused(bin):
     held(12, 'with a random source that is constant or repeats itself it does not start, and writes nothing')
 
 
+def drawn(bin):
+    """Every key is what the kernel gave for it: none comes from a generator of the server's own, whose state would
+    give it back."""
+    with lab.Lab(bin) as b:
+        b.environment.update(LD_PRELOAD=os.path.join(b.bin, 'forensic_stuck.so'), PDV_STUCK_LOG=b.path('drawn'))
+        b.init()
+        b.start()
+        people = [b.create({'name': {'full': crash.MARK}, 'emails': [crash.email(i)]}) for i in range(8)]
+        for p in people[:3]:
+            b.cli('subject', 'erase', p, '--yes')
+        same(b.stop(), 0, 'exit status')
+        data = crash.content(b.path('drawn'))
+        given = {lab.key_id(data[i:i + 32]) for i in range(0, len(data), 32)}
+        made = {k for k, _ in b.registered()}
+        need(len(made) > 40, f'only {len(made)} keys were made')
+        same(len(made - given), 0, 'F12: keys that the kernel did not give')
+        need(lab.key_id(bytes(32)) not in given, 'control')
+        true_again(b)
+    held(12, f'each of {len(made)} keys is a draw from the kernel')
+
+
 def create(b, made, first):
     """One after the other until the server is gone; how many were asked for."""
     with wire.Peer(b) as p:
@@ -203,4 +224,6 @@ def run(bin, lives, count):
     refused(bin)
     step('F12: one that fails later')
     later(bin)
+    step('F12: where keys come from')
+    drawn(bin)
     shreds(bin, lives, count)

@@ -4,6 +4,7 @@
  *   PDV_STUCK_AFTER   n: how many draws are true before
  *   PDV_STUCK_PERIOD  n: then so many different blocks take turns; 0: nothing is given any more
  *   PDV_STUCK_DEVICE  set: the kernel has no getrandom(2)
+ *   PDV_STUCK_LOG     a file: every true draw of a key's length is appended to it
  */
 /* Each name below is what it says, not another one behind a macro. */
 #undef _FILE_OFFSET_BITS
@@ -11,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,16 +28,21 @@
 #define MEMORY_DEVICES 1u	/* major number */
 #define DEVICE_RANDOM 8u
 #define DEVICE_URANDOM 9u
+#define KEY_LEN 32u
 
 static _Atomic uint64_t draws;
 static uint64_t after = UINT64_MAX, period;
 static bool device;
+static long told = -1;
 
 __attribute__((constructor)) static void
 start(void)
 {
 	const char *a = getenv("PDV_STUCK_AFTER"), *p = getenv("PDV_STUCK_PERIOD");
+	const char *log = getenv("PDV_STUCK_LOG");
 
+	if (log != NULL && (told = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND, 0600)) < 0)
+		abort();
 	if (a == NULL || p == NULL)
 		return;
 	after = strtoull(a, NULL, 10);
@@ -87,7 +94,12 @@ getrandom(void *buf, size_t len, unsigned flags)
 		errno = ENOSYS;
 		return -1;
 	}
-	return is_stuck(buf, len, &result) ? result : syscall(SYS_getrandom, buf, len, flags);
+	if (is_stuck(buf, len, &result))
+		return result;
+	result = syscall(SYS_getrandom, buf, len, flags);
+	if (told >= 0 && result == (ssize_t)KEY_LEN && syscall(SYS_write, told, buf, KEY_LEN) != (long)KEY_LEN)
+		abort();
+	return result;
 }
 
 static bool

@@ -15,6 +15,7 @@ import shutil
 import invariants
 import lab
 import reader
+import wire
 from bed import held, main, need, same, say, step
 from lab import key_id
 
@@ -35,6 +36,17 @@ def create(b, i):
                                          'amount_minor': i, 'description': f'{MARK} {i}'}]})
     b.cli('transaction', 'append', subject, '--input', '-', text=text)
     return subject
+
+
+def crowd(b):
+    """So many people that the pages above them have a third level."""
+    with wire.Peer(b) as p:
+        for first in range(0, 1000, 100):
+            for i in range(first, first + 100):
+                who = wire.field(1, wire.field(1, f'{MARK} x{i}')) + wire.field(7, f'crowd-{i}')
+                p.send(wire.request('Vault.CreateSubject', wire.field(1, who), os.urandom(16)))
+            for _ in range(100):
+                same(p.receive()[1].code, 'OK', 'one of the crowd')
 
 
 def raw(subject):
@@ -106,7 +118,7 @@ def nothing_opens(boxes, after):
                 box.open(key)
             except reader.Closed:
                 continue
-            raise lab.bed.Failed(f'a living key ({after.live[key]}) opens a box of kind {box.kind}')
+            raise lab.bed.Failed(f'K2: a living key ({after.live[key]}) opens a box of kind {box.kind}')
     say(f'{len(boxes)} boxes of before, {len(after.live)} living keys: none of {tried} opens')
 
 
@@ -114,7 +126,7 @@ def anchor_closed(before, after):
     """The old anchor's root is in no slot of the new one, and the new anchor does not open the old store."""
     for slot in after.vault.slots:
         if slot.valid:
-            need(slot.root(after.vault.ident, after.vault.kek) == after.vault.root, 'the old root is in the anchor')
+            need(slot.root(after.vault.ident, after.vault.kek) == after.vault.root, 'K5: the old root is in the anchor')
     same(sum(s.valid for s in after.vault.slots), 1, 'valid slots')
     with open(os.path.join(after.folder, 'anchor'), 'rb') as f:
         need(before.blocks.read() == f.read(), 'F29: the blocks of before are let go, not overwritten')
@@ -207,7 +219,7 @@ def erase(b, lab_registry_before, older, victim, i):
     need(all(k in dead for k in mine) and root in dead, 'keys that outlive the shred')
     dead.update(derived(before, [x for x in boxes if key_id(x.key) in dead]))
     found = search(b, 'image', living, dead)
-    need(not any(ident in dead for _, _, ident in found), 'F1: a dead key is still there')
+    need(not any(ident in dead for _, _, ident in found), 'K6, F1: a dead key is still there')
     need(key_id(after.vault.root) in {ident for where, _, ident in found if where == 'image'},
          'the live root key is not in the image: the search counts for nothing')
     need(not any(where != 'image' for where, _, _ in found), 'a living key stands in a file in the open')
@@ -297,6 +309,11 @@ def run(bin):
         step('F1: one category of two people')
         for i, gone, stays in ((7, 3, 1), (8, 1, 3)):
             erase_category(b, people[i], i, gone, stays)
+        step('F1: a tree of three levels')
+        crowd(b)
+        tall = create(b, 900)
+        b.create(identity(901))
+        erase(b, mark, older, tall, 900)
         step('F11: the same person again')
         unrelated(b, people[PEOPLE], before, PEOPLE)
         same(b.stop(), 0, 'exit status')
