@@ -159,12 +159,12 @@ def outcomes(vault):
 def once(vault):
     """No nonce and no key serves two boxes of different places; one slot holds the root."""
     nonces = [b.data[1:25] for b in vault.boxes]
-    same(len(nonces), len(set(nonces)), 'nonces')
+    must(len(nonces) == len(set(nonces)), 'two boxes have one nonce')
     keys = [b.key for b in vault.boxes if b.kind in (reader.ROOT_PAGE, reader.PAGE, reader.BUCKET, reader.KEYRING)]
     keys += [k for p in vault.people.values() for k in p.keys.values()] + [vault.index, vault.signing]
-    same(len(keys), len(set(keys)), 'keys')
+    must(len(keys) == len(set(keys)), 'two boxes have one key')
     must(bytes(32) not in keys, 'a key of zeros')
-    same([s.epoch for s in vault.slots if s.valid], [vault.epoch], 'valid slots of the anchor')
+    same([s.epoch for s in vault.slots if s.valid], [vault.epoch], 'K5: valid slots of the anchor')
 
 
 def check(vault):
