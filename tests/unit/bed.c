@@ -412,3 +412,13 @@ bed_ask_raw(nng_socket s, const void *p, size_t len, int wait_ms, struct bed_ans
 {
 	return bed_fetch(begin(s, p, len, wait_ms), wait_ms, a);
 }
+
+bool
+bed_admitted(struct bed *b, const char *cert, nng_socket *s)
+{
+	static const struct bed_question echo = { .method = "/test.v1.Test/Echo", .subject = "abc",
+		.subject_len = 3 };
+	struct bed_answer a;
+
+	return bed_dial(b, cert, s) && bed_ask(*s, &echo, 1500, &a) == 0;
+}

@@ -62,6 +62,9 @@ enum status bed_submit(struct write_job *job);
 /* A client with that certificate, connected; false: it could not connect. */
 bool bed_dial(struct bed *b, const char *cert, nng_socket *s);
 
+/* The same, and its first question is answered: one that is refused is closed before that. */
+bool bed_admitted(struct bed *b, const char *cert, nng_socket *s);
+
 struct bed_question {
 	const char *method;
 	const void *subject;

@@ -182,15 +182,6 @@ test_expired(void **state)
 	bed_free(b);
 }
 
-/* A connection that is refused is closed before its first message. */
-static bool
-admitted(struct bed *b, const char *cert, nng_socket *s)
-{
-	struct bed_answer a;
-
-	return bed_dial(b, cert, s) && bed_ask(*s, &echo, 1500, &a) == 0;
-}
-
 static void
 test_revoked(void **state)
 {
@@ -200,7 +191,7 @@ test_revoked(void **state)
 	nng_socket s[2];
 
 	(void)state;
-	assert_true(admitted(b, "client", &s[0]) && admitted(b, "stranger", &s[1]));
+	assert_true(bed_admitted(b, "client", &s[0]) && bed_admitted(b, "stranger", &s[1]));
 	assert_int_equal(rpc_recheck_peers(bed_rpc(b)), 0);
 	pki_crl(bed_pki(b), "stranger", 3600);
 	assert_int_equal(tls_context_reload(bed_server(b), why), PDV_OK);
@@ -277,7 +268,7 @@ test_leavers(void **state)
 	for (i = 0; rpc_in_flight(bed_rpc(b)) > 0 && i < 500; i++)
 		bed_pause(20);
 	assert_int_equal(rpc_in_flight(bed_rpc(b)), 0);
-	assert_true(admitted(b, "client", &s));
+	assert_true(bed_admitted(b, "client", &s));
 	(void)nng_close(s);
 	bed_free(b);
 }

@@ -14,8 +14,6 @@
 BED_WRITER
 
 static const struct rpc_limits defaults = RPC_LIMITS_DEFAULT;
-static const struct bed_question echo = { .method = "/test.v1.Test/Echo", .subject = "abc",
-	.subject_len = 3 };
 static const struct bed_question slow = { .method = "/test.v1.Test/Slow", .subject = "abc",
 	.subject_len = 3 };
 
@@ -137,15 +135,6 @@ test_too_many_in_flight(void **state)
 	bed_free(b);
 }
 
-/* A connection that is refused is closed before its first message. */
-static bool
-admitted(struct bed *b, const char *cert, nng_socket *s)
-{
-	struct bed_answer a;
-
-	return bed_dial(b, cert, s) && bed_ask(*s, &echo, 1500, &a) == 0;
-}
-
 static void
 test_connection_limits(void **state)
 {
@@ -158,17 +147,17 @@ test_connection_limits(void **state)
 	limits.connections = 3;
 	limits.connections_per_principal = 2;
 	b = bed_open(&limits);
-	assert_true(admitted(b, "client", &s[0]) && admitted(b, "client", &s[1]));
-	assert_false(admitted(b, "client", &s[2]));
+	assert_true(bed_admitted(b, "client", &s[0]) && bed_admitted(b, "client", &s[1]));
+	assert_false(bed_admitted(b, "client", &s[2]));
 	(void)nng_close(s[2]);
-	assert_true(admitted(b, "stranger", &s[2]));
-	assert_false(admitted(b, "stranger", &s[3]));
+	assert_true(bed_admitted(b, "stranger", &s[2]));
+	assert_false(bed_admitted(b, "stranger", &s[3]));
 	(void)nng_close(s[3]);
 	(void)nng_close(s[1]);
 	for (i = 0; rpc_connections(bed_rpc(b)) > 2 && i < 100; i++)
 		bed_pause(20);
 	assert_int_equal(rpc_connections(bed_rpc(b)), 2);
-	assert_true(admitted(b, "client", &s[1]));
+	assert_true(bed_admitted(b, "client", &s[1]));
 	for (i = 0; i < 3; i++)
 		(void)nng_close(s[i]);
 	bed_free(b);
