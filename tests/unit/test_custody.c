@@ -1,6 +1,6 @@
 /*
  * Several files of the anchor, and what an operator does about them: all are written and erased, any one
- * opens; moving, verifying, and going back by one commit.
+ * opens; verifying and moving.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scratch.h"
@@ -318,6 +319,32 @@ a_failing_file(void **state)
 	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
 }
 
+/* While the server runs a file goes bad: it gets the root key from the others, without a switch. */
+static void
+healed_while_it_runs(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	uint8_t id[16];
+	uint64_t t, found[2] = { 0 };
+
+	(void)state;
+	three_files();
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	t = vault_epoch(bed.vault);
+	noise(names[1]);
+	writer_test_verify_every(0);
+	for (int i = 0; i < 1000 && found[t % 2] != t; i++) {
+		(void)nanosleep(&moment, NULL);
+		slots(names[1], found);
+	}
+	writer_test_verify_every(UINT64_MAX);
+	assert_int_equal(found[t % 2], t);
+	assert_int_equal(vault_epoch(bed.vault), t);
+	assert_int_equal(vault_bed_create(&bed, 2, id), STATUS_OK);
+	for (size_t i = 0; i < FILES; i++)
+		assert_only(names[i], t + 1);
+}
+
 static void
 verified(void **state)
 {
@@ -393,88 +420,6 @@ moved(void **state)
 	vault_bed_forget(&before);
 }
 
-/* Row previous_only: back by one commit. What the newest commit did is undone, and said. */
-static void
-back_by_one_commit(void **state)
-{
-	struct vault_bed_copy old, new;
-	uint8_t id[2][16];
-	uint64_t erasures = 9, t;
-
-	(void)state;
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(vault_bed_create(&bed, i, id[i]), STATUS_OK);
-	t = vault_epoch(bed.vault);
-	vault_bed_stop(&bed);
-	assert_int_equal(custody_previous(&bed.options, &erasures), STATUS_REFUSED);	/* no reason to */
-	vault_bed_keep(&bed, &old);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_bed_erase(&bed, id[0]), STATUS_OK);
-	vault_bed_stop(&bed);
-	vault_bed_keep(&bed, &new);
-	vault_bed_put_back(&bed, &old, VAULT_BED_ANCHOR);
-	/* Starting is refused and changes nothing, however often. */
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
-	assert_int_equal(custody_previous(&bed.options, &erasures), STATUS_OK);
-	assert_int_equal(erasures, 1);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_epoch(bed.vault), t);
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(vault_bed_get(&bed, id[i]), STATUS_OK);
-	vault_bed_stop(&bed);
-	/* Two commits since: there is no way back, and the store is as it was. */
-	vault_bed_put_back(&bed, &new, VAULT_BED_ALL);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	vault_bed_stop(&bed);
-	vault_bed_forget(&new);
-	vault_bed_keep(&bed, &new);
-	vault_bed_put_back(&bed, &old, VAULT_BED_ANCHOR);
-	assert_int_equal(custody_previous(&bed.options, &erasures), STATUS_REFUSED);
-	vault_bed_put_back(&bed, &new, VAULT_BED_ANCHOR);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_epoch(bed.vault), t + 1);
-	assert_int_equal(vault_bed_get(&bed, id[0]), STATUS_ERASED);
-	vault_bed_forget(&old);
-	vault_bed_forget(&new);
-}
-
-/* Cut off between its steps: what was set aside is put back by the next run, or is of no use any more. */
-static void
-stepping_is_undone(void **state)
-{
-	struct vault_bed_copy here, again;
-	uint8_t id[16];
-	uint64_t t;
-
-	(void)state;
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
-	t = vault_epoch(bed.vault);
-	assert_int_equal(store_step_back(bed.store), STATUS_REFUSED);	/* the server has it */
-	vault_bed_stop(&bed);
-	vault_bed_keep(&bed, &here);
-	assert_int_equal(store_step_forward(bed.store), STATUS_OK);	/* nothing to do */
-	assert_int_equal(store_step_back(bed.store), STATUS_OK);
-	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);	/* it is not through */
-	assert_int_equal(store_step_back(bed.store), STATUS_REFUSED);
-	assert_int_equal(store_step_forward(bed.store), STATUS_OK);
-	vault_bed_keep(&bed, &again);
-	assert_int_equal(again.len[0], here.len[0]);
-	assert_memory_equal(again.bytes[0], here.bytes[0], here.len[0]);
-	vault_bed_forget(&again);
-	/* Somebody committed since: it is not put back over that. */
-	assert_int_equal(store_step_back(bed.store), STATUS_OK);
-	vault_bed_put_back(&bed, &here, VAULT_BED_STORE);
-	assert_int_equal(vault_bed_start(&bed), STATUS_REFUSED);
-	assert_int_equal(store_step_forward(bed.store), STATUS_OK);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_epoch(bed.vault), t);
-	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
-	vault_bed_forget(&here);
-}
-
 int
 main(void)
 {
@@ -486,10 +431,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(rolled_back_by_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(name_taken_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failing_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(healed_while_it_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(verified, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved, setup, teardown),
-		cmocka_unit_test_setup_teardown(back_by_one_commit, setup, teardown),
-		cmocka_unit_test_setup_teardown(stepping_is_undone, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
