@@ -420,6 +420,34 @@ moved(void **state)
 	vault_bed_forget(&before);
 }
 
+/* Away from where overwriting does not erase: it is moved, and said that the old place has not forgotten. */
+static void
+moved_from_class_d(void **state)
+{
+	char place[64];
+	const char *why;
+	struct vault_options o;
+	uint64_t found[2];
+
+	(void)state;
+	(void)snprintf(place, sizeof(place), "/dev/shm/pdvault-custody-%ld", (long)getpid());
+	if (anchor_class_of(place, &why) != ANCHOR_CLASS_D || anchor_class_of(names[1], &why) == ANCHOR_CLASS_D)
+		skip();
+	o = bed.options;
+	o.retiring = o.anchor;
+	o.anchor = (struct anchor_paths){ { place }, 1 };
+	assert_int_equal(custody_move(&o), STATUS_OK);
+	o.retiring = o.anchor;
+	o.anchor = (struct anchor_paths){ { names[1] }, 1 };
+	o.force_class_d = false;
+	assert_int_equal(custody_move(&o), STATUS_ANCHOR);
+	slots(place, found);
+	assert_int_equal(unlink(place), 0);
+	assert_int_equal(found[0] + found[1], 0);
+	use(1, 1);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+}
+
 int
 main(void)
 {
@@ -434,6 +462,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(healed_while_it_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(verified, setup, teardown),
 		cmocka_unit_test_setup_teardown(moved, setup, teardown),
+		cmocka_unit_test_setup_teardown(moved_from_class_d, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
