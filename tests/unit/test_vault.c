@@ -11,6 +11,7 @@
 
 #include <sched.h>
 
+#include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/store/path.h"
 #include "vault_bed.h"
@@ -265,7 +266,7 @@ test_late_reader(void **state)
 	Pdvault__V1__EraseSubjectRequest q = PDVAULT__V1__ERASE_SUBJECT_REQUEST__INIT;
 	struct path_source src = { .cache = bed.vault->cache };
 	uint8_t id[16], old[SEAL_NONCE_LEN], *keyring = secret_alloc(PAGE_BUFFER_LEN);
-	uint64_t epoch;
+	uint64_t epoch, until;
 	struct vault_call c;
 	struct page pg;
 
@@ -285,8 +286,11 @@ test_late_reader(void **state)
 	store_snapshot_free(src.snapshot);
 	q.subject = VAULT_BED_ID(id);
 	vault_bed_submit(&bed, "Rights.EraseSubject", &q, &c);
-	while (vault_epoch(bed.vault) == epoch)
+	until = clock_monotonic_ns() + UINT64_C(30000000000);
+	while (vault_epoch(bed.vault) == epoch) {
+		assert_true(clock_monotonic_ns() < until);
 		(void)sched_yield();
+	}
 	assert_int_equal(path_open(&path, bed.vault->id, bed.vault->cache, keyring), STATUS_OK);
 	epoch_unpin(bed.vault->epochs, number);
 	assert_int_equal(vault_bed_wait(&c), STATUS_OK);
