@@ -60,7 +60,7 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* --from and --previous belong to one verb each, which needs them. */
+/* --from and --previous belong to one verb each; recover needs the latter. */
 static int
 run_verb(char **word, int count, const char *path, const struct verb_options *o)
 {
@@ -68,8 +68,8 @@ run_verb(char **word, int count, const char *path, const struct verb_options *o)
 
 	if (v == NULL)
 		return usage(count == 0 ? "a verb was expected" : "unknown verb");
-	if ((v->run == verb_anchor_move) != (o->from.count > 0))
-		return usage("anchor move needs --from, and nothing else takes it");
+	if (v->run != verb_anchor_move && o->from.count > 0)
+		return usage("only anchor move takes --from");
 	if ((v->run == verb_recover) != o->previous)
 		return usage("recover needs --previous, and nothing else takes it");
 	return path != NULL ? run(v, path, o) : usage("--config is missing");

@@ -14,6 +14,8 @@
 #include "server/keys/secret.h"
 #include "server/serve.h"
 #include "server/store/custody.h"
+#include "server/store/moving.h"
+#include "server/store/store.h"
 
 /* Options of the vault, and what opening it needs. */
 static enum status
@@ -68,6 +70,38 @@ check_anchor(const char *path, bool force_class_d)
 	return check_place("anchor", path, S_IFREG) && ok;
 }
 
+/* One file under two names would be erased by one and kept by the other. */
+static bool
+check_twice(const struct anchor_paths *p)
+{
+	struct stat a, b;
+	bool ok = true;
+
+	for (size_t i = 1; i < p->count; i++)
+		for (size_t j = 0; j < i; j++) {
+			if (stat(p->path[i], &a) != 0 || stat(p->path[j], &b) != 0 || a.st_dev != b.st_dev ||
+			    a.st_ino != b.st_ino)
+				continue;
+			ok = false;
+			(void)printf("anchor: %s: the same file as %s\n", p->path[i], p->path[j]);
+		}
+	return ok;
+}
+
+/* What an operator has begun and nothing starts before it is through. */
+static bool
+check_begun(const char *store)
+{
+	bool move = false, step = false;
+	bool ok = moving_stands(store, &move) == STATUS_OK && store_step_stands(store, &step) == STATUS_OK;
+
+	if (move)
+		(void)puts("store: anchor move is not through: run it again");
+	if (step)
+		(void)puts("store: recover --previous is not through: run it again");
+	return ok && !move && !step;
+}
+
 static bool
 check_tls(const struct config *c)
 {
@@ -108,17 +142,19 @@ verb_check(const struct config *c, const struct verb_options *o)
 
 	serve_vault_options(c, o->force_class_d, &vo);
 	ok &= check_tls(c);
-	ok &= check_place("store", c->vault_path, S_IFDIR);
+	ok &= check_place("store", c->vault_path, S_IFDIR) && check_begun(c->vault_path);
 	ok &= check_place("key file", c->seal_file_path, S_IFREG);
 	for (size_t i = 0; i < vo.anchor.count; i++)
 		ok &= check_anchor(vo.anchor.path[i], o->force_class_d);
+	ok &= check_twice(&vo.anchor);
 	return ok ? STATUS_OK : STATUS_CONFIG;
 }
 
 static void
-print_file(const struct custody_file *f, uint64_t epoch)
+print_file(const struct custody_file *f, uint64_t epoch, bool force_class_d)
 {
-	(void)printf("%s: class %c (%s)", f->path, (int)f->class, f->why);
+	(void)printf("%s: class %c (%s%s)", f->path, (int)f->class, f->why,
+	    f->class == ANCHOR_CLASS_D && !force_class_d ? "; refused without --force-class-d" : "");
 	if (!f->readable)
 		(void)printf(", cannot be read");
 	for (unsigned i = 0; i < 2 && f->readable; i++)
@@ -140,10 +176,11 @@ verb_anchor_verify(const struct config *c, const struct verb_options *o)
 
 	if (rc == STATUS_OK && (rc = custody_verify(&vo, &r)) == STATUS_OK) {
 		(void)printf("the store is at epoch %" PRIu64 "; a start would %s%s\n", r.epoch,
-		    r.unknown ? "fail: a file cannot be read" : "come to: ",
-		    r.unknown ? "" : recover_name(r.row));
+		    r.unknown ? "fail: a file cannot be read" : r.moving ?
+		    "be refused: anchor move is not through" : "come to: ",
+		    r.unknown || r.moving ? "" : recover_name(r.row));
 		for (size_t i = 0; i < r.files; i++) {
-			print_file(&r.file[i], r.epoch);
+			print_file(&r.file[i], r.epoch, o->force_class_d);
 			if (!r.file[i].opens)
 				rc = STATUS_ANCHOR;
 		}
@@ -155,20 +192,25 @@ verb_anchor_verify(const struct config *c, const struct verb_options *o)
 enum status
 verb_anchor_move(const struct config *c, const struct verb_options *o)
 {
+	struct custody_moved moved = { .done = false };
 	struct vault_options vo;
 	enum status rc = begin(c, o, &vo);
 
 	vo.retiring = o->from;
-	if (rc == STATUS_OK && (rc = custody_move(&vo)) == STATUS_OK)
+	if (rc == STATUS_OK)
+		rc = custody_move(&vo, &moved);
+	if (moved.done && rc == STATUS_OK && !moved.remembered)
 		for (size_t i = 0; i < o->from.count; i++)
 			(void)printf("%s: overwritten, and not the anchor any more: it may be removed\n",
 			    o->from.path[i]);
-	if (rc == STATUS_ANCHOR)
-		(void)puts("NOT DONE: a file could not be written; the log says which. If it is one to be\n"
-		    "left, the vault may run, but what stands on its device opens what is erased from\n"
-		    "now on: destroy it. Else do it again.");
-	if (rc == STATUS_INDETERMINATE)
-		(void)puts("NOT DONE: a storage error whose outcome is unknown; do it again.");
+	else if (moved.done)
+		(void)puts("MOVED, but a file that was left is not erased (the log says which): its device\n"
+		    "opens what was PENDING, and what is erased from now on. The vault may run; destroy\n"
+		    "that device.");
+	else if (rc == STATUS_ANCHOR || rc == STATUS_INDETERMINATE || rc == STATUS_IO)
+		(void)puts("NOT MOVED: a storage error, see above. Nothing starts until this is done again,\n"
+		    "or undone (with the configuration of before, and --from the files of this one).\n"
+		    "Destroy nothing yet.");
 	secret_end();
 	return rc;
 }

@@ -145,18 +145,20 @@ enum status
 anchor_spread(struct anchor *a, uint64_t epoch, const uint8_t commitment[static SEAL_DIGEST_LEN],
     const struct key *root)
 {
-	struct anchor_file *f = NULL;
+	struct anchor_file *f = NULL, *lacks[ANCHOR_FILES_MAX];
 	enum status rc = STATUS_OK;
+	size_t count = 0;
 
 	if (a->o.read_only)
 		return STATUS_READ_ONLY;
-	while (rc == STATUS_OK && (f = next(a, f, false)) != NULL) {
-		if (anchor_file_gives(a, f, epoch, root) == STATUS_OK ||
-		    (rc = anchor_file_ours(a, f)) != STATUS_OK)
-			continue;
-		if ((rc = anchor_file_write(a, f, epoch, commitment, root)) == STATUS_OK)
-			log_event(LOG_ANCHOR_WRITTEN, LOG_S(PATH, f->path), LOG_N(EPOCH, epoch));
-	}
+	/* All are judged before one is written. */
+	while (rc == STATUS_OK && (f = next(a, f, false)) != NULL)
+		if (anchor_file_gives(a, f, epoch, root) != STATUS_OK &&
+		    (rc = anchor_file_ours(a, f)) == STATUS_OK)
+			lacks[count++] = f;
+	for (size_t i = 0; i < count && rc == STATUS_OK; i++)
+		if ((rc = anchor_file_write(a, lacks[i], epoch, commitment, root)) == STATUS_OK)
+			log_event(LOG_ANCHOR_WRITTEN, LOG_S(PATH, lacks[i]->path), LOG_N(EPOCH, epoch));
 	return rc;
 }
 
@@ -196,6 +198,8 @@ anchor_retire(struct anchor *a)
 	enum status rc = STATUS_OK;
 	unsigned erased;
 
+	if (a->o.read_only)
+		return STATUS_READ_ONLY;
 	while ((f = next(a, f, true)) != NULL) {
 		erased = 0;
 		errno = 0;
@@ -223,7 +227,7 @@ anchor_verify(struct anchor *a, uint64_t epoch, const struct key *root)
 			continue;
 		rc = one;
 		errno = 0;
-		if (one != STATUS_IO)	/* or it was said */
+		if (one != STATUS_IO)	/* of which reading has told */
 			anchor_io_complain(f->path, "the live slot does not give the root key");
 	}
 	return rc;

@@ -93,8 +93,8 @@ enum status anchor_load(struct anchor *a, size_t file, uint64_t epoch, struct ke
 
 /*
  * anchor_spread(a, epoch, commitment, root): files that do not give ${root} for the present epoch
- * are written as by anchor_prepare(): new ones, and those that were away. STATUS_ANCHOR; STATUS_REFUSED:
- * one is the anchor of another vault; STATUS_IO.
+ * are written as by anchor_prepare(): new ones, and those that were away. STATUS_REFUSED: one is the anchor
+ * of another vault; STATUS_IO: one cannot be read; none was written. STATUS_ANCHOR: not all were.
  */
 enum status anchor_spread(struct anchor *a, uint64_t epoch,
     const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root) MUST_USE;
@@ -115,8 +115,8 @@ enum status anchor_prepare(struct anchor *a, uint64_t epoch,
 enum status anchor_settle(struct anchor *a, uint64_t epoch) MUST_USE;
 
 /*
- * anchor_retire(a): overwrites both slots of each file that retires, as K5 does, and logs each; none of
- * another vault. STATUS_ANCHOR: not of all; the log says of which.
+ * anchor_retire(a): overwrites both slots of each file that retires, as K5 does, and logs each; none in which
+ * a slot of another vault is seen. STATUS_ANCHOR: not of all; the log says of which.
  */
 enum status anchor_retire(struct anchor *a) MUST_USE;
 
@@ -133,6 +133,9 @@ enum status anchor_verify(struct anchor *a, uint64_t epoch, const struct key *ro
  * are no longer those it was opened with, so older slots were left behind. About 0.1 ms for each.
  */
 enum anchor_class anchor_class(struct anchor *a, const char **why);
+
+/* The same for one file, also for one that retires. */
+enum anchor_class anchor_class_at(struct anchor *a, size_t file, const char **why);
 
 /* The same for a path that need not exist yet (its folder is looked at). */
 enum anchor_class anchor_class_of(const char *path, const char **why);

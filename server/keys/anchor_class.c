@@ -140,6 +140,13 @@ class_of_file(const struct anchor_file *file, const char **why)
 }
 
 enum anchor_class
+anchor_class_at(struct anchor *a, size_t file, const char **why)
+{
+	must(file < a->files);
+	return class_of_file(&a->file[file], why);
+}
+
+enum anchor_class
 anchor_class(struct anchor *a, const char **why)
 {
 	enum anchor_class worst = 0, one;

@@ -101,11 +101,13 @@ anchor_file_ours(struct anchor *a, struct anchor_file *f)
 {
 	uint8_t digest[SEAL_DIGEST_LEN], vault[16];
 	struct anchor_slot slot;
-	enum status rc = STATUS_OK;
+	enum status rc = STATUS_OK, one;
 
-	for (unsigned place = 0; place < 2 && rc == STATUS_OK; place++) {
-		if ((rc = anchor_io_read(a, f, place)) != STATUS_OK)
-			break;
+	for (unsigned place = 0; place < 2 && rc != STATUS_REFUSED; place++) {
+		if ((one = anchor_io_read(a, f, place)) != STATUS_OK) {
+			rc = one;
+			continue;
+		}
 		/* Judged by the id that stands in it. */
 		memcpy(vault, a->in + ANCHOR_SLOT_VAULT, sizeof(vault));
 		anchor_slot_decode(a->in, vault, place, &slot, digest);
@@ -135,13 +137,13 @@ still_ours(const struct anchor_file *f)
 	if (fstat(f->fd, &open_) == 0 && lstat(f->path, &named) == 0 && open_.st_dev == named.st_dev &&
 	    open_.st_ino == named.st_ino)
 		return true;
-	anchor_io_complain(f->path, "another file has its name");
+	anchor_io_complain(f->path, "its name is gone, or another file's");
 	return false;
 }
 
 enum status
-anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch, const uint8_t *commitment,
-    const struct key *root)
+anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch,
+    const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root)
 {
 	const struct anchor_content c = {
 		.vault = a->o.vault, .epoch = epoch, .commitment = commitment,

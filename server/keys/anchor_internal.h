@@ -42,12 +42,12 @@ enum status anchor_file_load(struct anchor *a, struct anchor_file *f, uint64_t e
 enum status anchor_file_gives(struct anchor *a, struct anchor_file *f, uint64_t epoch,
     const struct key *root) MUST_USE;
 
-/* STATUS_REFUSED: a slot of it is a whole one of another vault, it is not ours to write. STATUS_IO. */
+/* STATUS_REFUSED: a slot of it is a whole one of another vault, it is not ours to write. STATUS_IO: else. */
 enum status anchor_file_ours(struct anchor *a, struct anchor_file *f) MUST_USE;
 
 /* As anchor_prepare(). */
 enum status anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch,
-    const uint8_t *commitment, const struct key *root) MUST_USE;
+    const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root) MUST_USE;
 
 /* Overwrites slot ${place} with random bytes: as anchor_settle(). */
 enum status anchor_file_erase(struct anchor *a, struct anchor_file *f, unsigned place) MUST_USE;

@@ -6,6 +6,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/store/batch.h"
+#include "server/store/moving.h"
 #include "server/store/overlay.h"
 #include "server/store/vault_internal.h"
 
@@ -17,7 +18,7 @@ examine(struct vault *v, size_t i, uint64_t epoch, const struct root *root, stru
 
 	if (got == NULL)
 		return STATUS_NO_MEMORY;
-	out->class = anchor_class_of(anchor_path(v->anchor, i), &out->why);
+	out->class = anchor_class_at(v->anchor, i, &out->why);
 	out->readable = anchor_survey(v->anchor, i, out->slot) == STATUS_OK;
 	out->opens = out->readable && root != NULL &&
 	    anchor_load(v->anchor, i, epoch, got) == STATUS_OK &&
@@ -33,14 +34,16 @@ custody_verify(const struct vault_options *o, struct custody_report *out)
 	struct recover_facts f;
 	struct vault *v = NULL;
 	enum status rc = STATUS_NO_MEMORY;
+	bool moving;
 
 	if (root == NULL)
 		return rc;
 	if ((rc = vault_open_parts(o, true, &v)) != STATUS_OK ||
-	    (rc = recover_look(v, false, &f, root)) != STATUS_OK)
+	    (rc = recover_look(v, false, &f, root)) != STATUS_OK ||
+	    (rc = moving_stands(o->store_path, &moving)) != STATUS_OK)
 		goto out;
 	*out = (struct custody_report){ .epoch = f.epoch, .row = recover_decide(&f),
-		.unknown = f.unreadable, .files = o->anchor.count };
+		.unknown = f.unreadable, .moving = moving, .files = o->anchor.count };
 	for (size_t i = 0; i < out->files && rc == STATUS_OK; i++) {
 		out->file[i].path = o->anchor.path[i];
 		rc = examine(v, i, f.epoch, f.opens ? root : NULL, &out->file[i]);
@@ -78,41 +81,63 @@ renew(struct vault *v)
 	return rc;
 }
 
-/* Whether the places that were left have forgotten what was overwritten there. */
+/*
+ * Whether a place that is left keeps what is overwritten there. Before that, an extent may be seen to be
+ * shared, which afterwards is not; after it, blocks may be seen to have moved.
+ */
 static bool
-forget(const struct anchor_paths *p)
+place_remembers(struct vault *v, size_t file)
 {
 	const char *why;
-	bool all = true;
 
-	for (size_t i = 0; i < p->count; i++) {
-		if (anchor_class_of(p->path[i], &why) != ANCHOR_CLASS_D)
-			continue;
-		all = false;
-		log_event(LOG_ANCHOR_ERROR, LOG_S(PATH, p->path[i]), LOG_S(WHY, why),
-		    LOG_S(WHAT, "class D: what was overwritten may still be found; destroy the device"));
-	}
-	return all;
+	if (anchor_class_at(v->anchor, file, &why) != ANCHOR_CLASS_D)
+		return false;
+	log_event(LOG_ANCHOR_ERROR, LOG_S(PATH, anchor_path(v->anchor, file)), LOG_S(WHY, why),
+	    LOG_S(WHAT, "class D: what was overwritten may still be found; destroy the device"));
+	return true;
+}
+
+/* Both slots of each file that is left. *remember: a place keeps them. */
+static enum status
+leave(struct vault *v, bool *remember)
+{
+	bool known[ANCHOR_SLOTS_MAX] = { false };
+	size_t files = anchor_files(v->anchor);
+	enum status rc;
+
+	for (size_t i = 0; i < files; i++)
+		known[i] = anchor_retires(v->anchor, i) && place_remembers(v, i);
+	rc = anchor_retire(v->anchor);
+	for (size_t i = 0; i < files; i++)
+		*remember |= known[i] || (anchor_retires(v->anchor, i) && place_remembers(v, i));
+	return rc;
 }
 
 enum status
-custody_move(const struct vault_options *o)
+custody_move(const struct vault_options *o, struct custody_moved *out)
 {
+	struct vault_options moving = *o;
 	struct vault *v = NULL;
-	enum status rc;
+	enum status rc, ended;
 
+	*out = (struct custody_moved){ .done = false };
+	moving.moving = true;
 	/* Before files are made there; vault_open() asks again. */
 	if ((rc = vault_classes(o)) != STATUS_OK || (rc = make_files(&o->anchor)) != STATUS_OK ||
-	    (rc = vault_open(o, &v)) != STATUS_OK)
+	    (rc = vault_open(&moving, &v)) != STATUS_OK)
 		return rc;
 	if (vault_read_only(v) != NULL) {
 		rc = STATUS_READ_ONLY;
 		log_event(LOG_FATAL, LOG_S(WHAT, "the vault takes no writes"),
 		    LOG_S(WHY, vault_read_only(v)));
 	} else if ((rc = renew(v)) == STATUS_OK) {
-		rc = anchor_retire(v->anchor);
+		rc = leave(v, &out->remembered);
+		/* From here on it is the operator who knows what is left to do. */
+		if ((ended = moving_end(o->store_path)) != STATUS_OK)
+			rc = ended;
+		out->done = ended == STATUS_OK;
 	}
-	if (rc == STATUS_OK && !o->force_class_d && !forget(&o->retiring))
+	if (rc == STATUS_OK && out->remembered && !o->force_class_d)
 		rc = STATUS_ANCHOR;
 	vault_close(v);
 	return rc;

@@ -20,8 +20,9 @@ struct custody_file {
 
 struct custody_report {
 	uint64_t epoch;			/* of the store */
-	enum recover_row row;		/* what a start would come to, */
-	bool unknown;			/* unless this: a file that cannot be read may hold what is missing */
+	enum recover_row row;		/* what recovery would come to */
+	bool unknown;			/* but a file that cannot be read may hold what is missing */
+	bool moving;			/* but custody_move() is not through */
 	struct custody_file file[ANCHOR_FILES_MAX];
 	size_t files;
 };
@@ -32,15 +33,24 @@ struct custody_report {
  */
 enum status custody_verify(const struct vault_options *o, struct custody_report *out) MUST_USE;
 
+struct custody_moved {
+	bool done;			/* what o->retiring holds opens nothing that is sealed from now on */
+	bool remembered;		/* a place that was left is of class D: the log says which */
+};
+
 /*
  * o->anchor becomes the anchor, from o->retiring, which was it before (or a part of it). Files of o->anchor
  * that do not exist are made. Recovery writes the root key into them; a switch makes a new root key that the
  * old files never see; then both slots of the old files are overwritten. Can be cut off at any time and done
- * again. STATUS_ANCHOR: a file could not be written, the log says which. One of o->anchor: not moved, do it
- * again. One of o->retiring: moved, and its device is to be destroyed. STATUS_READ_ONLY: the store's medium
- * is. STATUS_INDETERMINATE: a storage error, or K5 failed; do it again. Else as vault_open().
+ * again, and until it is through the vault does not open otherwise: what is in the old files then opens what
+ * would be answered as shredded. With nothing in o->retiring it only ends such a one, whose old files are gone.
+ *
+ * STATUS_ANCHOR: with out->done a file of o->retiring could not be overwritten, or its place keeps what was
+ * there (which o->force_class_d takes for STATUS_OK): its device opens what was pending, and what is erased
+ * from now on. Else a file of o->anchor could not be written. STATUS_READ_ONLY: the store's medium is.
+ * STATUS_INDETERMINATE: a storage error, or K5 failed; do it again. Else as vault_open().
  */
-enum status custody_move(const struct vault_options *o) MUST_USE;
+enum status custody_move(const struct vault_options *o, struct custody_moved *out) MUST_USE;
 
 /*
  * Row previous_only of the recovery table: the anchor has no slot for the store's newest epoch, but the one

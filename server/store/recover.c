@@ -151,6 +151,7 @@ enum status
 recover_look(struct vault *v, bool read_only, struct recover_facts *f, struct root *root)
 {
 	struct store_snapshot *s = NULL;
+	bool stays = true, leaves = true;	/* all of those can be read */
 	struct loaded l;
 	enum status rc;
 
@@ -165,7 +166,8 @@ recover_look(struct vault *v, bool read_only, struct recover_facts *f, struct ro
 	f->starts = l.starts;
 	for (size_t i = 0; i < anchor_files(v->anchor); i++)
 		if (look_at_file(v, i, &l, f, root) != STATUS_OK)
-			f->unreadable |= !anchor_retires(v->anchor, i) || !f->opens;
+			*(anchor_retires(v->anchor, i) ? &leaves : &stays) = false;
+	f->unreadable = !stays || (!leaves && !f->opens);
 	return STATUS_OK;
 }
 

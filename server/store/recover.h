@@ -12,7 +12,7 @@
 /* The rows of the table, in its order. */
 enum recover_row {
 	RECOVER_SERVE,			/* the live slot opens: the other one is overwritten */
-	RECOVER_STORE_ROLLED_BACK,	/* the other slot is of a later switch than the next */
+	RECOVER_STORE_ROLLED_BACK,	/* a slot of a switch that was decided and that the store lacks */
 	RECOVER_FOREIGN,		/* wrong provider key, or another vault's anchor */
 	RECOVER_STORE_LOST_COMMITS,	/* the anchor is ahead of the store */
 	RECOVER_PREVIOUS,		/* only the slot before the store's epoch is there */
@@ -27,7 +27,7 @@ struct recover_facts {
 	size_t slots;
 	uint64_t starts;		/* of the store so far */
 	bool opens;			/* a slot of epoch t unwraps, and its key opens the root page */
-	bool unreadable;		/* a file of the anchor cannot be read */
+	bool unreadable;		/* a file cannot be read; of those that retire only if none opens */
 	bool read_only;
 };
 
@@ -46,9 +46,9 @@ enum status recover_look(struct vault *v, bool read_only, struct recover_facts *
 
 /*
  * Runs it on an opened store and anchor. STATUS_OK: *root is what to serve, *settled its epoch (or the
- * one before, on read-only media). STATUS_REFUSED: the log says which row it was; nothing was written, or
- * (if only the second look refuses) the start counter. STATUS_ANCHOR as vault_open(); STATUS_IO,
- * STATUS_CORRUPT.
+ * one before, on read-only media). STATUS_REFUSED: the log says which row it was, or which file is another
+ * vault's; nothing was written, or (if not the first look refuses) the start counter. STATUS_ANCHOR as
+ * vault_open(); STATUS_IO, STATUS_CORRUPT.
  */
 enum status recover_run(struct vault *v, bool read_only, struct root *root,
     uint64_t *settled) MUST_USE;

@@ -117,6 +117,9 @@ enum status store_step_back(const char *path) MUST_USE;
 enum status store_step_forward(const char *path) MUST_USE;
 enum status store_step_done(const char *path) MUST_USE;
 
+/* *out: whether one is set aside; what cannot be found out counts as one. STATUS_CONFIG. */
+enum status store_step_stands(const char *path, bool *out) MUST_USE;
+
 /* Bytes in use and the limit. Any thread. */
 void store_usage(struct store *st, uint64_t *used, uint64_t *limit);
 

@@ -96,14 +96,12 @@ store_lmdb_lock(const char *path, int *fd)
 static enum status
 check_step(const struct store_options *o)
 {
-	char name[STORE_PATH_MAX];
-	int n = snprintf(name, sizeof(name), "%s/" STORE_ASIDE, o->path);
+	bool stands;
+	enum status rc = store_step_stands(o->path, &stands);
 
-	if (n < 0 || (size_t)n >= sizeof(name))
-		return STATUS_CONFIG;
-	if (o->stepped || access(name, F_OK) != 0)
-		return STATUS_OK;
-	log_event(LOG_STORE_ERROR, LOG_S(PATH, name),
+	if (rc != STATUS_OK || o->stepped || !stands)
+		return rc;
+	log_event(LOG_STORE_ERROR, LOG_S(PATH, o->path),
 	    LOG_S(WHAT, "recover --previous was cut off: run it again"));
 	return STATUS_REFUSED;
 }
@@ -124,7 +122,7 @@ check_folder(struct store *st, const struct store_options *o)
 	}
 	there = stat(st->data, &sb) == 0;
 	if (there == !o->create)
-		return o->create ? STATUS_OK : check_step(o);
+		return STATUS_OK;
 	log_event(LOG_STORE_ERROR, LOG_S(PATH, o->path),
 	    LOG_S(WHAT, there ? "there is a store already" : "there is no store here"));
 	return there ? STATUS_REFUSED : STATUS_CONFIG;
@@ -206,6 +204,8 @@ store_open(const struct store_options *o, struct store **out)
 	if ((rc = check_folder(st, o)) != STATUS_OK)
 		goto out;
 	if (!o->read_only && (rc = store_lmdb_lock(o->path, &st->lock_fd)) != STATUS_OK)
+		goto out;
+	if (!o->create && (rc = check_step(o)) != STATUS_OK)
 		goto out;
 	st->made = o->create;
 	if ((rc = open_env(st, o)) != STATUS_OK || (rc = check_length(st)) != STATUS_OK)

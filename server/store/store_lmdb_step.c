@@ -158,6 +158,18 @@ out:
 }
 
 enum status
+store_step_stands(const char *path, bool *out)
+{
+	char name[STORE_PATH_MAX];
+	int n = snprintf(name, sizeof(name), "%s/" STORE_ASIDE, path);
+
+	if (n < 0 || (size_t)n >= sizeof(name))
+		return STATUS_CONFIG;
+	*out = access(name, F_OK) == 0 || errno != ENOENT;
+	return STATUS_OK;
+}
+
+enum status
 store_step_done(const char *path)
 {
 	struct step s;

@@ -8,6 +8,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/store/moving.h"
 #include "server/store/recover.h"
 #include "server/store/vault_internal.h"
 
@@ -255,11 +256,30 @@ recover(struct vault *v, struct root *root, bool read_only)
 	return STATUS_OK;
 }
 
+/* A file that was to be left may hold a root key until the move is through. *made: the mark is this run's. */
+static enum status
+check_move(const struct vault_options *o, bool read_only, bool *made)
+{
+	bool stands;
+	enum status rc = moving_stands(o->store_path, &stands);
+
+	if (rc != STATUS_OK || (!stands && !o->moving) || (o->moving && read_only))
+		return rc;
+	if (o->moving && (stands || o->retiring.count > 0)) {
+		*made = !stands;
+		return moving_begin(o->store_path);
+	}
+	log_event(LOG_FATAL, LOG_S(WHAT, stands ? "anchor move is not through: files that were to be left may "
+	    "hold a root key. Run it again; of a file whose device is gone leave --from away" :
+	    "no anchor move is unfinished: name the files to be left with --from"));
+	return STATUS_REFUSED;
+}
+
 enum status
 vault_open(const struct vault_options *o, struct vault **out)
 {
 	struct root *root = secret_alloc(sizeof(*root));
-	bool read_only = store_is_read_only(o->store_path);
+	bool read_only = store_is_read_only(o->store_path), made = false;
 	struct vault *v = NULL;
 	enum status rc = STATUS_NO_MEMORY;
 
@@ -267,8 +287,14 @@ vault_open(const struct vault_options *o, struct vault **out)
 		return rc;
 	if ((rc = vault_classes(o)) != STATUS_OK ||
 	    (rc = vault_open_parts(o, read_only, &v)) != STATUS_OK ||
-	    (rc = recover(v, root, read_only)) != STATUS_OK)
+	    (rc = check_move(o, read_only, &made)) != STATUS_OK)
 		goto out;
+	if ((rc = recover(v, root, read_only)) != STATUS_OK) {
+		/* Refused, it has written no root key anywhere. */
+		if (made && rc == STATUS_REFUSED && moving_end(o->store_path) != STATUS_OK)
+			rc = STATUS_IO;
+		goto out;
+	}
 	*out = v;
 	v = NULL;
 out:

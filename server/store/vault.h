@@ -26,6 +26,7 @@ struct vault_options {
 	uint16_t country_code;		/* of phones without one, as 49; 0: none is added; never changes */
 	bool force_class_d;
 	bool stepped;			/* custody_previous()'s own: as in store.h */
+	bool moving;			/* custody_move()'s own: also while a move is not through */
 };
 
 /*
@@ -38,9 +39,10 @@ enum status vault_init(const struct vault_options *o) MUST_USE;
 /*
  * Opens, recovers (the table in docs/DESIGN.md) and is ready to serve on STATUS_OK.
  * STATUS_ANCHOR: a file of the anchor lacks the root key and cannot be written, or a slot that is not live
- * cannot be overwritten. STATUS_CONFIG, STATUS_REFUSED,
- * STATUS_CORRUPT, STATUS_IO, STATUS_READ_ONLY (the anchor's medium is, the store's is not): nothing was
- * changed but at most the start counter of the store; the log says which row of the table it was.
+ * cannot be overwritten; other files may have been. STATUS_CONFIG, STATUS_REFUSED (also while `anchor
+ * move` is not through), STATUS_CORRUPT, STATUS_IO, STATUS_READ_ONLY (the anchor's medium is, the store's
+ * is not): no slot was changed, and at most the start counter of the store; the log says which row of the
+ * table it was.
  */
 enum status vault_open(const struct vault_options *o, struct vault **out) MUST_USE;
 

@@ -271,20 +271,24 @@ verify(struct writer *w)
 	const struct root *root = epoch_root(w->vault->epochs, epoch);
 	struct anchor *a = w->vault->anchor;
 	bool fatal = false;
+	enum status rc;
 
 	if (now - w->verified_ns < verify_every_ns ||
 	    (atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0)
 		return;
 	w->verified_ns = now;
-	if (anchor_verify(a, epoch, &root->self) == STATUS_OK) {
-		metrics_set(METRIC_ANCHOR_VERIFIED, (uint64_t)clock_wall_ms() / 1000);
-		return;
-	}
+	rc = anchor_verify(a, epoch, &root->self);
 	/* Of several files first the bad one: a switch cut off must not look as if it was done there. */
-	if (anchor_files(a) > 1 && anchor_spread(a, epoch, root->commitment, &root->self) == STATUS_OK)
-		return;
-	log_event(LOG_ANCHOR_ERROR, LOG_N(EPOCH, epoch), LOG_S(WHAT, "the live slot is bad: it is replaced"));
-	(void)!batch_renew(w->vault, w->overlay, &fatal);
+	if (rc != STATUS_OK && anchor_files(a) > 1)
+		rc = anchor_spread(a, epoch, root->commitment, &root->self);
+	if (rc != STATUS_OK) {
+		log_event(LOG_ANCHOR_ERROR, LOG_N(EPOCH, epoch),
+		    LOG_S(WHAT, "the live slot is bad: it is replaced"));
+		rc = batch_renew(w->vault, w->overlay, &fatal);
+	}
+	/* What was written has been read back. */
+	if (rc == STATUS_OK)
+		metrics_set(METRIC_ANCHOR_VERIFIED, (uint64_t)clock_wall_ms() / 1000);
 	if (fatal)
 		stop_indeterminate(w);
 }

@@ -17,7 +17,7 @@ import wire
 from lab import bed
 from bed import held, need, same, say, step
 
-REFUSED = 4
+FAILED, REFUSED = 1, 4
 SWITCHES = 1000
 LOOPED = 'loop device over a file of class '
 # Class and reason, and of what a loop device over a file there is.
@@ -87,11 +87,11 @@ class Places(guest.GuestBed):
         return [os.path.join(self.bin, 'pdvaultd'), verb, '--config', self.path(f'conf.{self.confs}'),
                 *(['--force-class-d'] if self.forced else []), *args]
 
-    def tried(self, verb, forced=False):
+    def tried(self, *words, forced=False):
         """Exit status and log of a verb that ends by itself."""
         self.forced = forced
         self.write_conf()
-        status, out = self.guest.run(*self.command(verb), expect=None)
+        status, out = self.guest.run(*self.command(*words), expect=None)
         return status, [json.loads(text) for text in out.splitlines() if text.startswith('{')]
 
     def made(self, name):
@@ -164,6 +164,20 @@ def journalled(b):
     same(b.stop(), 0, 'exit status')
 
 
+def move(b, old, new, expect):
+    b.conf['anchor'].update(path=new)
+    status, events = b.tried('anchor', 'move', '--from', b.path(old))
+    same(status, expect, f'exit status of anchor move from {old} to {new}')
+    return events
+
+
+def leaves_the_twin(b):
+    """Moved away, the file is overwritten in other blocks than those of its copy by reference: it is said."""
+    events = move(b, 'xfs/anchor', 'ext4/left', FAILED)
+    need(any('an extent is shared' in e.get('why', '') and 'destroy the device' in e.get('what', '')
+             for e in events), f'F28: moved away from a copy by reference: {events}')
+
+
 def shared(b):
     """A copy by reference has the old slots for ever: noticed while it runs, and at the next start."""
     serves(b, 'xfs', *PLACES['xfs'])
@@ -178,7 +192,9 @@ def shared(b):
     b.guest.run('rm', twin)
     b.guest.run('cp', '--reflink=always', b.path('xfs/anchor'), twin)
     refused(b, 'run', 'an extent is shared', 'a copy by reference')
+    leaves_the_twin(b)
     b.guest.run('rm', twin)
+    move(b, 'ext4/left', 'xfs/anchor', 0)
     serves(b, 'xfs', *PLACES['xfs'])
     same(b.stop(), 0, 'exit status')
     image = b.path('xfs/image')

@@ -76,15 +76,34 @@ def missing(b):
     os.rename(b.path('away'), b.path('second'))
     b.conf['anchor']['copies'] = 'second, second'
     b.refuses(REFUSED, 'named twice')
+    same(b.daemon('check'), CONFIGURATION, 'check')
+    need('the same file as' in b.said, b.said)
     b.conf['anchor']['copies'] = 'second, third'
 
 
 def wrong_words(b):
-    for words in (('anchor',), ('anchor', 'mvoe'), ('anchor', 'move'), ('recover',), ('recover', '--from', 'x'),
+    for words in (('anchor',), ('anchor', 'mvoe'), ('recover',), ('recover', '--from', 'x'),
                   ('run', '--previous'), ('anchor', 'verify', '--from', 'x'), ('anchor', 'verify', 'more')):
         done = subprocess.run(b.command(*words), capture_output=True, check=False)
         same(done.returncode, USAGE, f'exit status of {words}')
     same(b.daemon('recover', '--previous'), REFUSED, 'recover without a reason')
+    same(b.daemon('anchor', 'move'), REFUSED, 'nothing to be left, and no move to be ended')
+
+
+def cut_off(b, ids):
+    """The mark that a move leaves when it is cut off."""
+    with open(b.path('store/anchor.moving'), 'w', encoding='ascii') as f:
+        f.write('x')
+    b.refuses(REFUSED, 'anchor move is not through')
+    same(b.daemon('check'), CONFIGURATION, 'check')
+    need('anchor move is not through' in b.said, b.said)
+    same(b.daemon('anchor', 'verify'), 0, 'verify')
+    need('a start would be refused: anchor move is not through' in b.said, b.said)
+    same(b.daemon('anchor', 'move'), 0, 'the move is ended')
+    b.start()
+    for i in ids:
+        b.cli('subject', 'get', i)
+    same(b.stop(), 0, 'exit status')
 
 
 def move(b, ids):
@@ -151,6 +170,8 @@ def run(bin):
         wrong_words(b)
         step('anchor move')
         move(b, ids)
+        step('a move that was cut off')
+        cut_off(b, ids)
         step('recover --previous')
         previous(b, ids)
         b.quiet('pawns.example')
