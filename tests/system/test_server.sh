@@ -147,6 +147,14 @@ says '^HTTP/1.. 200 ' answer
 exits 4 run run
 exits 0 run check			# beside the server
 
+# Another vault whose address is taken: not 3, after which the service manager would leave it down.
+sed -e 's/^path = /&other-/' -e "s|^urls = .*|urls = tls+tcp://127.0.0.1:$(port_of '"address":"tls')|" \
+	"$dir/conf" >"$dir/other"
+exits 0 "$bin/pdvaultd" init --config "$dir/other" --force-class-d
+exits 1 "$bin/pdvaultd" run --config "$dir/other" --force-class-d
+says '"event":"fatal","what":"listen"' err
+grep -q '^RestartPreventExitStatus=2 3 4$' "$root/deploy/pdvaultd.service" || fail 'the unit starts others again'
+
 # Who may what.
 exits 0 as operator "$bin/pdvault" status --json
 exits 5 as reader "$bin/pdvault" status
