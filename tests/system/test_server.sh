@@ -118,6 +118,10 @@ exits 3 run run				# there is no vault yet
 exits 3 run check
 "$bin/pdvaultd" config-help | diff - <(sed -n '/^| section | key/,/^$/p' "$root/docs/OPERATIONS.md" |
 	sed '/^$/d') >/dev/null || fail 'docs/OPERATIONS.md differs from config-help'
+for event in $(sed -n 's/^\tX([A-Z_]*, "\([a-z_]*\)", [A-Z]*).*/\1/p' "$root/server/log.h"); do
+	sed -n '/^| event | level/,/^$/p' "$root/docs/OPERATIONS.md" | grep -q "^| [^|]*\`$event\`" ||
+		fail "docs/OPERATIONS.md lacks the event $event"
+done
 sed -i 's/^address/adress/' "$dir/conf"
 exits 3 run run
 says '"line":14,"what":"unknown key adress in \[metrics\]; did you mean address?"' err
