@@ -53,6 +53,7 @@ healthy "$dir/a b" || fail 'not reachable after --keep again'
 	echo "trap 'echo \"\$? \$BASH_COMMAND\" >>\"$dir/failed\"' ERR"
 	sed -n '/^After `deploy\/quickstart.sh --keep/,/^[^ A]/s/^    //p' "$root/README.md" | sed "s|DIR/|$dir/c/|"
 } >"$dir/lines"
+: >"$dir/failed"
 grep -q 'subject erase' "$dir/lines" || fail 'the README has no lines any more'
 (cd "$root" && bash "$dir/lines") >"$dir/out" 2>&1 || true
 [ "$(cat "$dir/failed")" = '4 pdvault subject get $ID' ] ||
