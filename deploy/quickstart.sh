@@ -122,7 +122,7 @@ create() {
 	local class
 
 	class=$("$bin/pdvaultd" check --config "$dir/pdvaultd.conf" 2>>"$dir/log" |
-		sed -n 's/^anchor: class \(.*\)/\1/p') || true
+		sed -n 's/: refused without.*//; s/^anchor: .*: class \(.*\)/\1/p') || true
 	step "vault (the anchor's class here: ${class:-unknown})"
 	rm -f "$dir/class-d"
 	if [[ $class == D* ]]; then

@@ -358,12 +358,15 @@ config_free(struct config *c)
 static void
 help_rows(FILE *to, const struct config_key *row, size_t count)
 {
+	char form[CONFIG_WHY_MAX];
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		(void)fprintf(to, "| [%s] | %s | %s | %s | %s |\n", row[i].section, row[i].name,
-		    config_value_form(row[i].type), row[i].preset == NULL ? "(must be given)"
+	for (i = 0; i < count; i++) {
+		config_value_describe(&row[i], form);
+		(void)fprintf(to, "| [%s] | %s | %s | %s | %s |\n", row[i].section, row[i].name, form,
+		    row[i].preset == NULL ? "(must be given)"
 		    : row[i].preset[0] == '\0' ? "(none)" : row[i].preset, row[i].help);
+	}
 }
 
 void

@@ -45,6 +45,18 @@ expected(const struct target *t, const char *format, ...)
 	return STATUS_CONFIG;
 }
 
+/* The largest unit in which a value is whole. */
+static const struct unit *
+unit_of(uint64_t n, const struct unit *units)
+{
+	const struct unit *best = units;
+
+	for (; units->suffix != NULL; units++)
+		if (n >= units->factor && n % units->factor == 0)
+			best = units;
+	return best;
+}
+
 static enum status
 set_number(const struct target *t, const char *text, const struct unit *units)
 {
@@ -248,17 +260,18 @@ set_level(const struct target *t, const char *text)
 static const struct type {
 	enum status (*set)(const struct target *t, const char *text);
 	const char *form;
+	const struct unit *units;	/* of types with a range */
 } types[] = {
-	[CONFIG_PATH] = { set_path, "a path" },
-	[CONFIG_PATHS] = { set_paths, "paths with commas between them" },
-	[CONFIG_COUNT] = { set_count, "a number" },
-	[CONFIG_BYTES] = { set_bytes, "bytes, as 4096, 64K, 4M, 1G" },
-	[CONFIG_TIME] = { set_time, "a time, as 500ms, 10s, 5m, 1h" },
-	[CONFIG_URLS] = { set_urls, "URLs tls+tcp://HOST:PORT" },
-	[CONFIG_WORDS] = { set_words, "words with blanks or commas between them" },
-	[CONFIG_LOOPBACK] = { set_loopback, "a loopback ADDRESS:PORT, or off" },
-	[CONFIG_LEVEL] = { set_level, "debug, info, warn or error" },
-	[CONFIG_SPIFFE] = { set_spiffe, "spiffe://TRUST-DOMAIN/PATH" },
+	[CONFIG_PATH] = { set_path, "a path", NULL },
+	[CONFIG_PATHS] = { set_paths, "paths with commas between them", NULL },
+	[CONFIG_COUNT] = { set_count, "a number", no_units },
+	[CONFIG_BYTES] = { set_bytes, "bytes, as 4096, 64K, 4M, 1G", byte_units },
+	[CONFIG_TIME] = { set_time, "a time, as 500ms, 10s, 5m, 1h", time_units },
+	[CONFIG_URLS] = { set_urls, "URLs tls+tcp://HOST:PORT", NULL },
+	[CONFIG_WORDS] = { set_words, "words with blanks or commas between them", NULL },
+	[CONFIG_LOOPBACK] = { set_loopback, "a loopback ADDRESS:PORT, or off", NULL },
+	[CONFIG_LEVEL] = { set_level, "debug, info, warn or error", NULL },
+	[CONFIG_SPIFFE] = { set_spiffe, "spiffe://TRUST-DOMAIN/PATH", NULL },
 };
 
 enum status
@@ -303,4 +316,22 @@ const char *
 config_value_form(enum config_type type)
 {
 	return types[type].form;
+}
+
+void
+config_value_describe(const struct config_key *k, char out[static CONFIG_WHY_MAX])
+{
+	const struct type *t = &types[k->type];
+	const struct unit *low, *high;
+
+	if (k->type == CONFIG_PATHS) {
+		(void)snprintf(out, CONFIG_WHY_MAX, "%s, at most %" PRIu64, t->form, k->max);
+	} else if (t->units == NULL) {
+		(void)snprintf(out, CONFIG_WHY_MAX, "%s", t->form);
+	} else {
+		low = unit_of(k->min, t->units);
+		high = unit_of(k->max, t->units);
+		(void)snprintf(out, CONFIG_WHY_MAX, "%s; %" PRIu64 "%s to %" PRIu64 "%s", t->form,
+		    k->min / low->factor, low->suffix, k->max / high->factor, high->suffix);
+	}
 }

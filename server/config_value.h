@@ -45,4 +45,7 @@ void config_value_free(const struct config_key *k, void *object);
 /* What the type looks like, for help. */
 const char *config_value_form(enum config_type type);
 
+/* The same with the range of ${k}, where it has one: "a number; 1 to 16". */
+void config_value_describe(const struct config_key *k, char out[static CONFIG_WHY_MAX]);
+
 #endif /* SERVER_CONFIG_VALUE_H */

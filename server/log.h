@@ -32,7 +32,6 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(ANCHOR_RETIRED, "anchor_retired", WARN)             \
 	X(RECOVERY, "recovery", INFO)                         \
 	X(RECOVERY_REFUSED, "recovery_refused", ERROR)        \
-	X(STORE_OPEN, "store_open", INFO)                     \
 	X(STORE_ERROR, "store_error", ERROR)                  \
 	X(STORE_FULL, "store_full", WARN)                     \
 	X(READ_ONLY, "read_only", ERROR)                      \

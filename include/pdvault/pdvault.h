@@ -170,8 +170,7 @@ PDV_API enum pdv_code pdv_create_subject_async(struct pdv_client *c,
 
 /*
  * pdv_get_subject: its state and what is held of it. Answer: pdv_result_subject_status.
- * NOT_FOUND: never was. An erased subject is answered OK with PDV_STATE_ERASED, or
- * FAILED_PRECONDITION with SUBJECT_ERASED.
+ * NOT_FOUND: never was. FAILED_PRECONDITION with SUBJECT_ERASED: it was erased.
  */
 PDV_API enum pdv_code pdv_get_subject(struct pdv_client *c,
     const struct pdv_subject_id *request, const struct pdv_call_options *options,

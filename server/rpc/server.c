@@ -107,7 +107,8 @@ out:
 	}
 	log_event(LOG_FATAL, LOG_S(WHAT, "listen"), LOG_S(ADDRESS, url),
 	    LOG_S(WHY, nng_strerror(rv)));
-	return STATUS_CONFIG;
+	/* Who has the address may be gone at the next start. */
+	return rv == NNG_EADDRINUSE ? STATUS_IO : STATUS_CONFIG;
 }
 
 static enum status

@@ -71,8 +71,9 @@ struct rpc_options {
  * caller ends it with rpc_drain, then rpc_free.
  *
  * STATUS_CONFIG: a URL is not tls+tcp://HOST:PORT, cannot be listened on, or a limit is
- * out of range; STATUS_REFUSED: the TLS engine or a socket setting did not hold;
- * STATUS_NO_MEMORY. What is wrong with a URL or a setting is logged here; nothing runs then.
+ * out of range; STATUS_IO: an address is taken; STATUS_REFUSED: the TLS engine or a socket
+ * setting did not hold; STATUS_NO_MEMORY. What is wrong with a URL or a setting is logged
+ * here; nothing runs then.
  */
 enum status rpc_start(const struct rpc_options *o, struct rpc **out) MUST_USE;
 

@@ -118,6 +118,10 @@ exits 3 run run				# there is no vault yet
 exits 3 run check
 "$bin/pdvaultd" config-help | diff - <(sed -n '/^| section | key/,/^$/p' "$root/docs/OPERATIONS.md" |
 	sed '/^$/d') >/dev/null || fail 'docs/OPERATIONS.md differs from config-help'
+for event in $(sed -n 's/^\tX([A-Z_]*, "\([a-z_]*\)", [A-Z]*).*/\1/p' "$root/server/log.h"); do
+	sed -n '/^| event | level/,/^$/p' "$root/docs/OPERATIONS.md" | grep -q "^| [^|]*\`$event\`" ||
+		fail "docs/OPERATIONS.md lacks the event $event"
+done
 sed -i 's/^address/adress/' "$dir/conf"
 exits 3 run run
 says '"line":14,"what":"unknown key adress in \[metrics\]; did you mean address?"' err
@@ -146,6 +150,14 @@ get /livez >"$dir/answer"
 says '^HTTP/1.. 200 ' answer
 exits 4 run run
 exits 0 run check			# beside the server
+
+# Another vault whose address is taken: not 3, after which the service manager would leave it down.
+sed -e 's/^path = /&other-/' -e "s|^urls = .*|urls = tls+tcp://127.0.0.1:$(port_of '"address":"tls')|" \
+	"$dir/conf" >"$dir/other"
+exits 0 "$bin/pdvaultd" init --config "$dir/other" --force-class-d
+exits 1 "$bin/pdvaultd" run --config "$dir/other" --force-class-d
+says '"event":"fatal","what":"listen"' err
+grep -q '^RestartPreventExitStatus=2 3 4$' "$root/deploy/pdvaultd.service" || fail 'the unit starts others again'
 
 # Who may what.
 exits 0 as operator "$bin/pdvault" status --json

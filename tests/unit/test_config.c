@@ -354,7 +354,14 @@ helps(void **state)
 	config_help(to);
 	assert_int_equal(fclose(to), 0);
 	assert_non_null(strstr(text, "| [vault] | path | a path | (must be given) |"));
-	assert_non_null(strstr(text, "| [limits] | idle_timeout | a time, as 500ms, 10s, 5m, 1h | 10m |"));
+	assert_non_null(strstr(text,
+	    "| [limits] | idle_timeout | a time, as 500ms, 10s, 5m, 1h; 1s to 24h | 10m |"));
+	assert_non_null(strstr(text,
+	    "| [limits] | send_timeout | a time, as 500ms, 10s, 5m, 1h; 10ms to 1m |"));
+	assert_non_null(strstr(text,
+	    "| [vault] | map_size | bytes, as 4096, 64K, 4M, 1G; 16M to 16T | 64G |"));
+	assert_non_null(strstr(text, "| [vault] | default_country_code | a number; 0 to 999 | 0 |"));
+	assert_non_null(strstr(text, "| [anchor] | copies | paths with commas between them, at most 3 |"));
 	assert_non_null(strstr(text, "| [principal NAME] | spiffe |"));
 	free(text);
 }

@@ -328,7 +328,7 @@ test_refused_options(void **state)
 	assert_null(r);
 }
 
-/* An address in use: nothing is left running. */
+/* An address in use, which may pass, and one that is not ours: nothing is left running. */
 static void
 test_port_taken(void **state)
 {
@@ -343,6 +343,8 @@ test_port_taken(void **state)
 
 	(void)state;
 	(void)snprintf(url, sizeof(url), "tls+tcp://127.0.0.1:%d", bed_port(b));
+	assert_int_equal(rpc_start(&o, &r), STATUS_IO);
+	(void)snprintf(url, sizeof(url), "tls+tcp://192.0.2.1:0");
 	assert_int_equal(rpc_start(&o, &r), STATUS_CONFIG);
 	assert_null(r);
 	access_free(access);
