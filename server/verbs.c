@@ -39,9 +39,9 @@ verb_init(const struct config *c, const struct verb_options *o)
 	return rc;
 }
 
-/* What must be true of a file or folder of ours. */
+/* What must be true of a file or folder of ours. length: of a file, 0 if any will do. */
 static bool
-check_place(const char *what, const char *path, mode_t type)
+check_place(const char *what, const char *path, mode_t type, size_t length)
 {
 	struct stat st;
 	const char *fault = NULL;
@@ -54,6 +54,8 @@ check_place(const char *what, const char *path, mode_t type)
 		fault = "belongs to another user";
 	else if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		fault = "open to others (chmod go=)";
+	else if (length != 0 && st.st_size != (off_t)length)
+		fault = "has the wrong length";
 	(void)printf("%s: %s: %s\n", what, path, fault != NULL ? fault : "ok");
 	return fault == NULL;
 }
@@ -67,7 +69,7 @@ check_anchor(const char *path, bool force_class_d)
 
 	(void)printf("anchor: %s: class %c (%s)%s\n", path, (int)class, why,
 	    ok ? "" : ": refused without --force-class-d");
-	return check_place("anchor", path, S_IFREG) && ok;
+	return check_place("anchor", path, S_IFREG, ANCHOR_LEN) && ok;
 }
 
 /* One file under two names would be erased by one and kept by the other. */
@@ -142,8 +144,8 @@ verb_check(const struct config *c, const struct verb_options *o)
 
 	serve_vault_options(c, o->force_class_d, &vo);
 	ok &= check_tls(c);
-	ok &= check_place("store", c->vault_path, S_IFDIR) && check_begun(c->vault_path);
-	ok &= check_place("key file", c->seal_file_path, S_IFREG);
+	ok &= check_place("store", c->vault_path, S_IFDIR, 0) && check_begun(c->vault_path);
+	ok &= check_place("key file", c->seal_file_path, S_IFREG, 0);
 	for (size_t i = 0; i < vo.anchor.count; i++)
 		ok &= check_anchor(vo.anchor.path[i], o->force_class_d);
 	ok &= check_twice(&vo.anchor);

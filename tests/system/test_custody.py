@@ -73,6 +73,10 @@ def several(b):
 def missing(b):
     os.rename(b.path('second'), b.path('away'))
     b.refuses(CONFIGURATION, 'second')
+    with open(b.path('second'), 'wb', opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+        f.write(b'short')
+    same(b.daemon('check'), CONFIGURATION, 'check')
+    need('has the wrong length' in b.said, b.said)
     os.rename(b.path('away'), b.path('second'))
     b.conf['anchor']['copies'] = 'second, second'
     b.refuses(REFUSED, 'named twice')
