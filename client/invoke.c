@@ -7,6 +7,7 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/transport/must.h"
+#include "client/transport/registers.h"
 
 /* What a method without a request is given. */
 static const char nothing;
@@ -18,15 +19,16 @@ begin(struct pdv_client *c, const struct call_request *q, pdv_callback done, voi
 {
 	struct client_refusal why;
 	struct call *call;
+	bool begun = false;
 
-	if (call_new(q, result, &call) != PDV_OK)
-		return false;
-	call->done = done;
-	call->arg = arg;
-	if (client_submit(c, call, &why))
-		return true;
-	result_fail(*result, why.code, why.reason, why.detail);
-	return false;
+	if (call_new(q, result, &call) == PDV_OK) {
+		call->done = done;
+		call->arg = arg;
+		if (!(begun = client_submit(c, call, &why)))
+			result_fail(*result, why.code, why.reason, why.detail);
+	}
+	registers_wipe();	/* The request was packed here; now the thread waits, or is the caller's. */
+	return begun;
 }
 
 static enum pdv_code

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "client/transport/registers.h"
 #include "client/transport/tls_context.h"
 #include "server/access/access.h"
 #include "server/clock.h"
@@ -106,6 +107,8 @@ start(struct serve *s, bool force_class_d)
 	    || (rc = serve_tls(s->config, &s->tls)) != STATUS_OK
 	    || (rc = vault_open(&o, &s->vault)) != STATUS_OK)
 		return rc;
+	/* Threads are born with the registers of who starts them, and this one has handled the keys. */
+	registers_wipe();
 	pulse_start(&s->pulse, clock_monotonic_ns());
 	if ((rc = writer_start(s->vault, &s->writer)) != STATUS_OK
 	    || (rc = start_http(s)) != STATUS_OK)

@@ -4,8 +4,11 @@
  * import_transaction.c talk to the vault).
  *
  * I1 One thread runs all of it; answers reach it through the inbox.
- * I2 Rows of one subject (one key) form a lane, which has one call going at any time: two
- *    rows of the same subject are never in flight together.
+ * I2 Rows whose keys are loosely the same (loose.h) form a lane, which has one call going at
+ *    any time: two rows of one key are never in flight together. The lane is for the order
+ *    only: to the vault these keys may be of several subjects (account ids that differ by
+ *    case or inner blanks), so each row goes to the subject that its own key finds, and rows
+ *    share a look-up or a call only if their keys are equal byte by byte.
  * I3 A row ends exactly once, in the tally, when its last answer is there.
  * I4 Whatever is called twice is found again first: a row whose outcome is unknown begins
  *    again with looking its subject up.
@@ -65,15 +68,14 @@ struct import_lane {
 	struct inbox_letter letter;	/* first: the inbox hands it back */
 	struct import *import;
 	struct import_lane *next;	/* in its bucket */
-	char *key;
-	enum convert_key by;
+	char *key;			/* of its first row: never asked for, see I2 */
 	struct import_row *waiting, **waiting_last;
-	struct import_row *rows[PDV_APPEND_MAX];	/* being worked on */
+	struct import_row *rows[PDV_APPEND_MAX];	/* being worked on, all of one key */
 	size_t rows_n;
 	size_t singly;			/* so many rows go one by one: together they failed */
 	unsigned tries;
 	enum import_step step;
-	bool found;
+	bool found;			/* subject is whom the key of the rows at hand finds */
 	struct pdv_subject_id subject;
 	json_t *identity_changes, *billing_changes;	/* of the one row */
 	json_t *sent;			/* holds the texts of the call that is going */
@@ -126,7 +128,7 @@ void lane_callback(struct pdv_result *r, void *lane);
 
 /*
  * lane_find(lane):
- * Begin with the rows at hand: look the subject up.
+ * Begin with the rows at hand: look their subject up, by their key.
  */
 void lane_find(struct import_lane *lane);
 

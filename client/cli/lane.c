@@ -59,14 +59,22 @@ lane_free(struct import_lane *lane)
 	free(lane);
 }
 
-/* The rows at hand: one of a subject; of transactions as many as one call takes. */
+/* Whether the vault is asked for the same: loose_same() is not enough for that. */
+static bool
+one_key(const struct import_row *a, const struct import_row *b)
+{
+	return strcmp(a->data.key, b->data.key) == 0;
+}
+
+/* The rows at hand: one of a subject; of transactions of one key as many as one call takes. */
 static void
 take_rows(struct import_lane *lane)
 {
 	size_t most = lane->import->map->kind == MAP_SUBJECTS || lane->singly > 0 ? 1
 	    : PDV_APPEND_MAX;
 
-	while (lane->rows_n < most && lane->waiting != NULL) {
+	while (lane->rows_n < most && lane->waiting != NULL &&
+	    (lane->rows_n == 0 || one_key(lane->rows[0], lane->waiting))) {
 		lane->rows[lane->rows_n++] = lane->waiting;
 		lane->waiting = lane->waiting->next;
 	}
@@ -97,6 +105,9 @@ next_rows(struct import_lane *lane)
 static void
 end_row(struct import_lane *lane, size_t i, enum tally_outcome outcome)
 {
+	/* Who was found is not for rows of another key. */
+	if (lane->waiting == NULL || !one_key(lane->rows[i], lane->waiting))
+		lane->found = false;
 	tally_end(&lane->import->tally, lane->rows[i]->number, outcome);
 	import_row_free(lane->import, lane->rows[i]);
 	lane->rows[i] = NULL;
@@ -227,10 +238,14 @@ lane_begun(struct import_lane *lane, enum pdv_code code)
 void
 lane_find(struct import_lane *lane)
 {
-	struct pdv_lookup request = {.value = lane->key};
 	const struct session *s = &lane->import->session;
+	const struct import_row *row = lane->rows[0];
+	struct pdv_lookup request;
 
-	request.by = lane->by == CONVERT_BY_EMAIL ? PDV_BY_EMAIL : PDV_BY_ACCOUNT_ID;
+	must(lane->rows_n > 0);
+	request = (struct pdv_lookup){.value = row->data.key};
+	request.by = row->data.by == CONVERT_BY_EMAIL ? PDV_BY_EMAIL : PDV_BY_ACCOUNT_ID;
+	lane->found = false;
 	lane->step = IMPORT_FIND;
 	lane_begun(lane, pdv_find_subject_async(s->client, &request, &s->options, lane_callback,
 	    lane));
@@ -295,7 +310,6 @@ lane_new(struct import *im, const struct import_row *row)
 		return NULL;
 	}
 	lane->import = im;
-	lane->by = row->data.by;
 	lane->waiting_last = &lane->waiting;
 	lane->next = im->lanes[bucket_of(lane->key)];
 	im->lanes[bucket_of(lane->key)] = lane;

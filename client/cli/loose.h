@@ -1,7 +1,9 @@
 /*
- * Texts compared loosely, without blanks and without ASCII case: so are most pairs that the vault takes for the
- * same account or email. That some others are as well costs the import a little time and nothing else. What
- * only Unicode makes the same (case beyond ASCII, NFKC) is not the same here.
+ * Texts compared loosely, without blanks and without ASCII case: what the vault takes for one
+ * account or email is mostly the same here. The reverse does not hold: to the vault, account ids
+ * differ by case and inner blanks (docs/PROTOCOL.md, Look-ups). So this may decide which rows
+ * wait for one another, which costs a little time, and never whose a row is. What only Unicode
+ * makes the same (case beyond ASCII, NFKC) is not the same here.
  */
 #ifndef CLI_LOOSE_H
 #define CLI_LOOSE_H

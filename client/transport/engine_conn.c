@@ -182,6 +182,7 @@ conn_close(struct nng_tls_engine_conn *c)
 	ERR_clear_error();
 	(void)SSL_shutdown(c->ssl);	/* as far as it goes without waiting */
 	ERR_clear_error();
+	registers_wipe();
 }
 
 /*
@@ -190,7 +191,7 @@ conn_close(struct nng_tls_engine_conn *c)
  * being sent; so it hears of it only when it asks again, which it does after sending.
  */
 static int
-conn_handshake(struct nng_tls_engine_conn *c)
+shake_hands(struct nng_tls_engine_conn *c)
 {
 	int ret, rv;
 
@@ -208,6 +209,15 @@ conn_handshake(struct nng_tls_engine_conn *c)
 	(void)atomic_fetch_add(&failed, 1);
 	c->refused = rv;
 	return c->wire.wrote ? NNG_EAGAIN : rv;
+}
+
+static int
+conn_handshake(struct nng_tls_engine_conn *c)
+{
+	int rv = shake_hands(c);
+
+	registers_wipe();
+	return rv;
 }
 
 static int
@@ -261,7 +271,7 @@ send_framed(struct nng_tls_engine_conn *c, const uint8_t *bytes, size_t *len)
 	int rv;
 
 	/* nng sends without asking whether the handshake is done, which this then drives. */
-	if (!SSL_is_init_finished(c->ssl) && (rv = conn_handshake(c)) != 0)
+	if (!SSL_is_init_finished(c->ssl) && (rv = shake_hands(c)) != 0)
 		return rv;
 	if (c->silent && (rv = hear_first(c)) != 0)
 		return rv;

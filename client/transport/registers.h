@@ -1,7 +1,13 @@
 /*
  * What memcpy and ciphers moved is left in the vector registers: up to 64 bytes in one piece, text or a
- * key, for as long as the thread waits, and a core file shows them. A thread that has handled such
- * bytes calls registers_wipe() before it waits again.
+ * key, for as long as the thread waits, and a core file shows them. So registers_wipe() is called
+ * behind such bytes
+ *  - by threads of the server before they wait for work, for readers (K6) or for time, and before the first of
+ *    them is made, since threads are born with the registers of who starts them;
+ *  - by what nng calls, in the server and in the library, before it returns to nng;
+ *  - by the library before a caller waits for an answer, or gets its thread back with a call begun, a
+ *    handle made or a result freed. What it reads out of a result is its own.
+ * Not before the locks and the disk that a piece of work itself waits for.
  */
 #ifndef TRANSPORT_REGISTERS_H
 #define TRANSPORT_REGISTERS_H

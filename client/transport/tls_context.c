@@ -10,6 +10,7 @@
 
 #include "client/transport/guard.h"
 #include "client/transport/must.h"
+#include "client/transport/registers.h"
 #include "client/transport/tls_files.h"
 #include "client/transport/tls_internal.h"
 
@@ -114,8 +115,10 @@ static enum pdv_code
 load(const struct tls_context *c, struct tls_loaded *out, char why[static TLS_WHY_LEN])
 {
 	struct tls_files files = { c->ca, c->crl, c->cert, c->key };
+	enum pdv_code code = tls_files_load(&files, c->role, out, why);
 
-	return tls_files_load(&files, c->role, out, why);
+	registers_wipe();	/* of the private key */
+	return code;
 }
 
 enum pdv_code

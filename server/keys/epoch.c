@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "client/transport/registers.h"
 #include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/mutant.h"
@@ -168,6 +169,7 @@ epoch_advance(struct epochs *e, uint64_t limit_ns)
 	while (!mutant(reader_not_awaited) && pinned_below(e, epoch)) {
 		if (clock_monotonic_ns() - start > limit_ns)
 			return false;
+		registers_wipe();
 		(void)nanosleep(&pause, NULL);
 	}
 	return true;
