@@ -176,6 +176,7 @@ stop_indeterminate(struct writer *w)
 
 	log_event(LOG_INDETERMINATE, LOG_N(EPOCH, epoch_current(w->vault->epochs)),
 	    LOG_S(WHY, "a storage error whose outcome is unknown; recovery at the next start decides"));
+	registers_wipe();
 	(void)nanosleep(&flush, NULL);
 	_exit(WRITER_EXIT_INDETERMINATE);
 }
