@@ -191,6 +191,28 @@ verb_anchor_verify(const struct config *c, const struct verb_options *o)
 	return rc;
 }
 
+static void
+say_moved(const struct config *c, const struct verb_options *o, const struct custody_moved *m, enum status rc)
+{
+	bool stands = false;
+
+	if (m->done && (rc != STATUS_OK || m->remembered))
+		(void)puts("MOVED, but a file that was left is not erased (the log says which): it, or its\n"
+		    "device, opens what was PENDING, and what is erased from now on. The vault may run;\n"
+		    "overwrite the file (anchor move --from it), or destroy that device.");
+	else if (m->done && o->from.count == 0)
+		(void)puts("the move is ended");
+	else if (m->done)
+		for (size_t i = 0; i < o->from.count; i++)
+			(void)printf("%s: overwritten, and not the anchor any more: it may be removed\n",
+			    o->from.path[i]);
+	else if (moving_stands(c->vault_path, &stands) != STATUS_OK || stands)
+		(void)puts("NOT MOVED, see above. Nothing starts until this is done again, or undone (with\n"
+		    "the configuration of before, and --from the files of this one). Destroy nothing yet.");
+	else
+		(void)puts("NOT MOVED, see above. The anchor is what it was.");
+}
+
 enum status
 verb_anchor_move(const struct config *c, const struct verb_options *o)
 {
@@ -201,18 +223,7 @@ verb_anchor_move(const struct config *c, const struct verb_options *o)
 	vo.retiring = o->from;
 	if (rc == STATUS_OK)
 		rc = custody_move(&vo, &moved);
-	if (moved.done && rc == STATUS_OK && !moved.remembered)
-		for (size_t i = 0; i < o->from.count; i++)
-			(void)printf("%s: overwritten, and not the anchor any more: it may be removed\n",
-			    o->from.path[i]);
-	else if (moved.done)
-		(void)puts("MOVED, but a file that was left is not erased (the log says which): its device\n"
-		    "opens what was PENDING, and what is erased from now on. The vault may run; destroy\n"
-		    "that device.");
-	else if (rc == STATUS_ANCHOR || rc == STATUS_INDETERMINATE || rc == STATUS_IO)
-		(void)puts("NOT MOVED: a storage error, see above. Nothing starts until this is done again,\n"
-		    "or undone (with the configuration of before, and --from the files of this one).\n"
-		    "Destroy nothing yet.");
+	say_moved(c, o, &moved, rc);
 	secret_end();
 	return rc;
 }
@@ -221,12 +232,16 @@ enum status
 verb_recover(const struct config *c, const struct verb_options *o)
 {
 	struct vault_options vo;
+	bool stands = false;
 	uint64_t erasures;
 	enum status rc = begin(c, o, &vo);
 
 	if (rc == STATUS_OK && (rc = custody_previous(&vo, &erasures)) == STATUS_OK)
 		(void)printf("gone back by one commit. What it held is lost; erasures in it: %" PRIu64
 		    "%s\n", erasures, erasures > 0 ? ": ask for them AGAIN" : "");
+	if (rc == STATUS_OK && (moving_stands(c->vault_path, &stands) != STATUS_OK || stands))
+		(void)puts("anchor move is not through: end it with anchor move, under this configuration and\n"
+		    "without --from; destroy what has the later epoch.");
 	secret_end();
 	return rc;
 }

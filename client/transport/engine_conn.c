@@ -172,6 +172,7 @@ conn_fini(struct nng_tls_engine_conn *c)
 	framing_wipe(&c->out);
 	tls_context_free(c->context);
 	sodium_memzero(c, sizeof(*c));
+	registers_wipe();
 }
 
 static void

@@ -151,7 +151,10 @@ anchor_spread(struct anchor *a, uint64_t epoch, const uint8_t commitment[static 
 
 	if (a->o.read_only)
 		return STATUS_READ_ONLY;
-	/* All are judged before one is written. */
+	/* All are judged before one is written; of one that retires all may be unreadable. */
+	while (rc == STATUS_OK && (f = next(a, f, true)) != NULL)
+		if (anchor_file_ours(a, f) == STATUS_REFUSED)
+			rc = STATUS_REFUSED;
 	while (rc == STATUS_OK && (f = next(a, f, false)) != NULL)
 		if (anchor_file_gives(a, f, epoch, root) != STATUS_OK &&
 		    (rc = anchor_file_ours(a, f)) == STATUS_OK)

@@ -93,8 +93,9 @@ enum status anchor_load(struct anchor *a, size_t file, uint64_t epoch, struct ke
 
 /*
  * anchor_spread(a, epoch, commitment, root): files that do not give ${root} for the present epoch
- * are written as by anchor_prepare(): new ones, and those that were away. STATUS_REFUSED: one is the anchor
- * of another vault; STATUS_IO: one cannot be read; none was written. STATUS_ANCHOR: not all were.
+ * are written as by anchor_prepare(): new ones, and those that were away. STATUS_REFUSED: one, of those
+ * that retire too, is the anchor of another vault; STATUS_IO: one cannot be read; none was written.
+ * STATUS_ANCHOR: not all were.
  */
 enum status anchor_spread(struct anchor *a, uint64_t epoch,
     const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root) MUST_USE;

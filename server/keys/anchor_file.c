@@ -118,7 +118,7 @@ anchor_file_ours(struct anchor *a, struct anchor_file *f)
 	wipe(a);
 	if (rc == STATUS_REFUSED) {
 		errno = 0;
-		anchor_io_complain(f->path, "this is the anchor of another vault: it is not touched");
+		anchor_io_complain(f->path, "it holds the anchor of another vault");
 	}
 	return rc;
 }

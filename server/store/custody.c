@@ -133,11 +133,12 @@ custody_move(const struct vault_options *o, struct custody_moved *out)
 	} else if ((rc = renew(v)) == STATUS_OK) {
 		rc = leave(v, &out->remembered);
 		/* From here on it is the operator who knows what is left to do. */
-		if ((ended = moving_end(o->store_path)) != STATUS_OK)
+		ended = moving_missed(o->store_path, &o->anchor, &o->retiring, &out->missed);
+		if (ended != STATUS_OK || (ended = moving_end(o->store_path)) != STATUS_OK)
 			rc = ended;
 		out->done = ended == STATUS_OK;
 	}
-	if (rc == STATUS_OK && out->remembered && !o->force_class_d)
+	if (rc == STATUS_OK && (out->missed || (out->remembered && !o->force_class_d)))
 		rc = STATUS_ANCHOR;
 	vault_close(v);
 	return rc;

@@ -36,19 +36,21 @@ enum status custody_verify(const struct vault_options *o, struct custody_report 
 struct custody_moved {
 	bool done;			/* what o->retiring holds opens nothing that is sealed from now on */
 	bool remembered;		/* a place that was left is of class D: the log says which */
+	bool missed;			/* a file of an earlier, unfinished move is in neither list, so too */
 };
 
 /*
  * o->anchor becomes the anchor, from o->retiring, which was it before (or a part of it). Files of o->anchor
  * that do not exist are made. Recovery writes the root key into them; a switch makes a new root key that the
  * old files never see; then both slots of the old files are overwritten. Can be cut off at any time and done
- * again, and until it is through the vault does not open otherwise: what is in the old files then opens what
- * would be answered as shredded. With nothing in o->retiring it only ends such a one, whose old files are gone.
+ * again, and until it is through the vault does not open otherwise (moving.h): what is in the old files then
+ * opens what would be answered as shredded. With nothing in o->retiring it only ends such a one.
  *
  * STATUS_ANCHOR: with out->done a file of o->retiring could not be overwritten, or its place keeps what was
- * there (which o->force_class_d takes for STATUS_OK): its device opens what was pending, and what is erased
- * from now on. Else a file of o->anchor could not be written. STATUS_READ_ONLY: the store's medium is.
- * STATUS_INDETERMINATE: a storage error, or K5 failed; do it again. Else as vault_open().
+ * there (which o->force_class_d takes for STATUS_OK), or one was missed: such a file, or its device, opens
+ * what was pending, and what is erased from now on. Else a file of o->anchor could not be written.
+ * STATUS_READ_ONLY: the store's medium is. STATUS_INDETERMINATE: a storage error, or K5 failed; do it again.
+ * Else as vault_open().
  */
 enum status custody_move(const struct vault_options *o, struct custody_moved *out) MUST_USE;
 

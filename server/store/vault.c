@@ -131,6 +131,21 @@ unmake(const struct vault_options *o, unsigned made)
 		store_remove(o->store_path);
 }
 
+/* Of a vault that was given up: the new one would not start. */
+static enum status
+check_remains(const struct vault_options *o)
+{
+	bool move = false, step = false;
+	enum status rc = moving_stands(o->store_path, &move);
+
+	if (rc == STATUS_OK)
+		rc = store_step_stands(o->store_path, &step);
+	if (rc != STATUS_OK || (!move && !step))
+		return rc;
+	log_event(LOG_FATAL, LOG_S(PATH, o->store_path), LOG_S(WHAT, "the folder is not empty"));
+	return STATUS_REFUSED;
+}
+
 enum status
 vault_init(const struct vault_options *o)
 {
@@ -145,7 +160,7 @@ vault_init(const struct vault_options *o)
 		goto out;
 	v->number = o->number;
 	randombytes_buf(v->id, sizeof(v->id));
-	if ((rc = vault_classes(o)) != STATUS_OK ||
+	if ((rc = vault_classes(o)) != STATUS_OK || (rc = check_remains(o)) != STATUS_OK ||
 	    (rc = store_open(&so, &v->store)) != STATUS_OK)
 		goto out;
 	made = MADE_STORE;
@@ -267,12 +282,19 @@ check_move(const struct vault_options *o, bool read_only, bool *made)
 		return rc;
 	if (o->moving && (stands || o->retiring.count > 0)) {
 		*made = !stands;
-		return moving_begin(o->store_path);
+		return moving_begin(o->store_path, &o->anchor, &o->retiring);
 	}
 	log_event(LOG_FATAL, LOG_S(WHAT, stands ? "anchor move is not through: files that were to be left may "
 	    "hold a root key. Run it again; of a file whose device is gone leave --from away" :
 	    "no anchor move is unfinished: name the files to be left with --from"));
 	return STATUS_REFUSED;
+}
+
+/* Whether recovery, which ended so, has written a root key into no file that lacked it. */
+static bool
+wrote_no_key(enum status rc)
+{
+	return rc == STATUS_REFUSED || rc == STATUS_IO || rc == STATUS_FULL || rc == STATUS_CORRUPT;
 }
 
 enum status
@@ -290,8 +312,7 @@ vault_open(const struct vault_options *o, struct vault **out)
 	    (rc = check_move(o, read_only, &made)) != STATUS_OK)
 		goto out;
 	if ((rc = recover(v, root, read_only)) != STATUS_OK) {
-		/* Refused, it has written no root key anywhere. */
-		if (made && rc == STATUS_REFUSED && moving_end(o->store_path) != STATUS_OK)
+		if (made && wrote_no_key(rc) && moving_end(o->store_path) != STATUS_OK)
 			rc = STATUS_IO;
 		goto out;
 	}

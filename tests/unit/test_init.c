@@ -73,6 +73,27 @@ in_the_way(void **state)
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
 }
 
+/* What an operator had begun in a vault that was given up would keep the new one from starting. */
+static void
+remains(void **state)
+{
+	static const char *const names[] = { "anchor.moving", "newest.meta" };
+	const char *path;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		(void)unlink(data);
+		(void)unlink(bed.anchor);
+		(void)unlink(bed.key);
+		path = scratch_path(bed.options.store_path, names[i]);
+		scratch_write(path, "", 0);
+		assert_int_equal(vault_init(&bed.options), STATUS_REFUSED);
+		assert_int_equal(unlink(path), 0);
+		assert_nothing_but(NULL);
+		assert_int_equal(vault_init(&bed.options), STATUS_OK);
+	}
+}
+
 /* A place that cannot be made: the next try, where it can, finds the others empty. */
 static void
 no_such_folder(void **state)
@@ -103,6 +124,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(in_the_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(remains, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_such_folder, setup, teardown),
 	};
 
