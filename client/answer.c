@@ -201,6 +201,7 @@ answer_erase_subject(struct pdv_result *r, const ProtobufCMessage *m,
 	taker_id(&k, e->erasure.bytes, from->erasure);
 	e->state = (enum pdv_erasure_state)from->state;
 	e->epoch = from->epoch;
+	e->ledger = taker_proof(&k, from->ledger);
 	r->erasure = e;
 	return k.code;
 }
@@ -223,6 +224,7 @@ answer_get_erasure(struct pdv_result *r, const ProtobufCMessage *m,
 	e->time = taker_time(&k, from->time);
 	e->categories = taker_categories(&k, from->categories, from->n_categories);
 	e->category_count = e->categories != NULL ? from->n_categories : 0;
+	e->ledger = taker_proof(&k, from->ledger);
 	r->erasure = e;
 	return k.code;
 }
@@ -259,6 +261,8 @@ answer_get_status(struct pdv_result *r, const ProtobufCMessage *m,
 	for (i = 0; i < s->seal_count; i++)
 		(void)taker_token(&k, s->seals[i]);
 	s->secret_memory = taker_token(&k, from->secret_memory);
+	taker_bytes(&k, s->signing_key, sizeof(s->signing_key), from->signing_key);
+	s->ledger_entries = from->ledger_entries;
 	r->status = s;
 	return k.code;
 }

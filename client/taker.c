@@ -27,12 +27,30 @@ taker_room(struct taker *k, size_t count, size_t each)
 }
 
 void
-taker_id(struct taker *k, uint8_t out[static PDV_ID_LEN], ProtobufCBinaryData from)
+taker_bytes(struct taker *k, uint8_t *out, size_t len, ProtobufCBinaryData from)
 {
-	if (from.len == PDV_ID_LEN)
-		memcpy(out, from.data, PDV_ID_LEN);
+	if (from.len == len)
+		memcpy(out, from.data, len);
 	else
 		k->code = PDV_DATA_LOSS;
+}
+
+void
+taker_id(struct taker *k, uint8_t out[static PDV_ID_LEN], ProtobufCBinaryData from)
+{
+	taker_bytes(k, out, PDV_ID_LEN, from);
+}
+
+const struct pdv_ledger_proof *
+taker_proof(struct taker *k, const Pdvault__V1__LedgerProof *from)
+{
+	struct pdv_ledger_proof *p = from != NULL ? taker_room(k, 1, sizeof(*p)) : NULL;
+
+	if (p == NULL)
+		return NULL;
+	taker_bytes(k, p->entry, sizeof(p->entry), from->entry);
+	taker_bytes(k, p->signature, sizeof(p->signature), from->signature);
+	return p;
 }
 
 void

@@ -12,6 +12,7 @@
 #include "client/bump.h"
 #include "client/method.h"
 #include "pdvault/types.h"
+#include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/subject.pb-c.h"
 
 #define TAKER_TOKEN_MAX 512 /* bytes of an etag, a page token, a version */
@@ -32,11 +33,18 @@ const char *taker_token(struct taker *k, const char *s);
 /* taker_room(k, count, each): ${count} cleared items of ${each} bytes, or NULL. */
 void *taker_room(struct taker *k, size_t count, size_t each);
 
+/* taker_bytes(k, out, len, from): ${from} must have ${len} bytes. */
+void taker_bytes(struct taker *k, uint8_t *out, size_t len, ProtobufCBinaryData from);
+
 /* taker_id(k, out, from): an id has its length. */
 void taker_id(struct taker *k, uint8_t out[static PDV_ID_LEN], ProtobufCBinaryData from);
 
 /* taker_same_id(k, got, i): ${got} must be the ${i}th of the ids asked for. */
 void taker_same_id(struct taker *k, const uint8_t got[static PDV_ID_LEN], size_t i);
+
+/* taker_proof(k, from): NULL when absent; its parts have their lengths. */
+const struct pdv_ledger_proof *taker_proof(
+    struct taker *k, const Pdvault__V1__LedgerProof *from);
 
 /* Lists: NULL when empty. */
 const char *const *taker_texts(struct taker *k, char **from, size_t count);

@@ -64,6 +64,8 @@ get_status(struct vault *v, struct call *c)
 	r->requests_in_flight = metrics_get(METRIC_IN_FLIGHT);
 	r->connections = metrics_get(METRIC_CONNECTIONS);
 	r->secret_memory = text(secret_kind());
+	r->signing_key = (ProtobufCBinaryData){ SEAL_PUBLIC_LEN, (uint8_t *)(uintptr_t)vault_public_key(v) };
+	r->ledger_entries = s.ledger_entries;
 	c->response = &r->base;
 	if ((rc = set_class(c, &s, r)) != STATUS_OK)
 		return rc;

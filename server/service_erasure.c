@@ -7,6 +7,7 @@
 #include "server/mutant.h"
 #include "server/service.h"
 #include "server/store/erasure.h"
+#include "server/store/ledger.h"
 #include "server/store/subject.h"
 #include "server/validate.h"
 
@@ -72,6 +73,39 @@ remove_lookups(struct call *c, struct writeset *ws, const struct keyring *k)
 }
 
 static enum status
+fill_proof(struct call *c, const struct ledger_proof *p, Pdvault__V1__LedgerProof **out)
+{
+	Pdvault__V1__LedgerProof *m = service_message(c, &pdvault__v1__ledger_proof__descriptor);
+	const uint8_t *entry = arena_copy(c->arena, bytes_of(p->entry, sizeof(p->entry))).p;
+	const uint8_t *signature = arena_copy(c->arena, bytes_of(p->signature, sizeof(p->signature))).p;
+
+	if (m == NULL || entry == NULL || signature == NULL)
+		return STATUS_NO_MEMORY;
+	m->entry = (ProtobufCBinaryData){ sizeof(p->entry), (uint8_t *)(uintptr_t)entry };
+	m->signature = (ProtobufCBinaryData){ sizeof(p->signature), (uint8_t *)(uintptr_t)signature };
+	*out = m;
+	return STATUS_OK;
+}
+
+/* Not in the outcome that is kept: it is made anew for each answer. K7 holds it back until it is true. */
+static enum status
+prove(struct call *c, struct writeset *ws, const struct erasure *e)
+{
+	Pdvault__V1__EraseSubjectResponse *r =
+	    service_message(c, &pdvault__v1__erase_subject_response__descriptor);
+	struct ledger_proof proof;
+	enum status rc = ledger_prove(ws, e->sequence, &proof);
+
+	if (r == NULL)
+		return STATUS_NO_MEMORY;
+	if (rc != STATUS_OK)
+		return rc;
+	*r = *(const Pdvault__V1__EraseSubjectResponse *)(const void *)c->response;
+	c->response = &r->base;
+	return fill_proof(c, &proof, &r->ledger);
+}
+
+static enum status
 answer(struct call *c, const struct erasure *e)
 {
 	Pdvault__V1__EraseSubjectResponse *r =
@@ -108,9 +142,9 @@ answer_first(struct call *c, struct writeset *ws)
 	rc = writeset_get(ws, STORE_ERASURES, bytes_of(e.id, sizeof(e.id)), &row);
 	if (rc != STATUS_OK)
 		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
-	if ((rc = erasure_decode(row, &e)) != STATUS_OK)
+	if ((rc = erasure_decode(row, &e)) != STATUS_OK || (rc = answer(c, &e)) != STATUS_OK)
 		return rc;
-	return answer(c, &e);
+	return prove(c, ws, &e);
 }
 
 /*
@@ -134,7 +168,7 @@ check_replayed(struct call *c, struct writeset *ws)
 	if (memcmp(e.subject, q->subject.data, SUBJECT_ID_LEN) != 0 ||
 	    (e.categories & ~wanted(q)) != 0)
 		return STATUS_KEY_REUSED;
-	return STATUS_OK;
+	return prove(c, ws, &e);
 }
 
 /* What the request asks for, done to a subject that is there. */
@@ -175,9 +209,9 @@ erase_subject(struct vault *v, struct call *c, struct writeset *ws)
 		rc = erase(c, ws, k, &e);
 	if (rc != STATUS_OK)
 		return rc;
-	if ((rc = answer(c, &e)) != STATUS_OK)
+	if ((rc = answer(c, &e)) != STATUS_OK || (rc = service_remember(&once, NULL)) != STATUS_OK)
 		return rc;
-	return service_remember(&once, NULL);
+	return prove(c, ws, &e);
 }
 
 static enum status
@@ -193,6 +227,21 @@ list_categories(struct call *c, const struct erasure *e, Pdvault__V1__GetErasure
 }
 
 static enum status
+read_erasure(struct call *c, struct reader *rd, struct erasure *e, struct ledger_proof *proof)
+{
+	const Pdvault__V1__GetErasureRequest *q = (const void *)c->request;
+	struct bytes row;
+	enum status rc;
+
+	rc = reader_row(rd, STORE_ERASURES, bytes_of(q->erasure.data, q->erasure.len), c->arena, &row);
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_NO_ERASURE : rc;
+	if ((rc = erasure_decode(row, e)) != STATUS_OK)
+		return rc;
+	return reader_ledger(rd, e->sequence, proof);
+}
+
+static enum status
 get_erasure(struct vault *v, struct call *c)
 {
 	const Pdvault__V1__GetErasureRequest *q = (const void *)c->request;
@@ -200,18 +249,16 @@ get_erasure(struct vault *v, struct call *c)
 	    service_message(c, &pdvault__v1__get_erasure_response__descriptor);
 	struct reader *rd = NULL;
 	struct erasure *e = arena_alloc(c->arena, sizeof(*e));
-	struct bytes row;
+	struct ledger_proof proof;
 	enum status rc;
 
 	if (r == NULL || e == NULL)
 		return STATUS_NO_MEMORY;
 	if ((rc = reader_begin(v, &rd)) != STATUS_OK)
 		return rc;
-	rc = reader_row(rd, STORE_ERASURES, bytes_of(q->erasure.data, q->erasure.len), c->arena, &row);
+	rc = read_erasure(c, rd, e, &proof);
 	reader_end(rd);
 	if (rc != STATUS_OK)
-		return rc == STATUS_ABSENT ? STATUS_NO_ERASURE : rc;
-	if ((rc = erasure_decode(row, e)) != STATUS_OK)
 		return rc;
 	r->erasure = q->erasure;
 	r->subject = (ProtobufCBinaryData){ SUBJECT_ID_LEN, e->subject };
@@ -221,6 +268,9 @@ get_erasure(struct vault *v, struct call *c)
 	    PDVAULT__V1__ERASURE_STATE__PENDING : PDVAULT__V1__ERASURE_STATE__SHREDDED;
 	if ((r->time = service_time(c, e->time_ms)) == NULL)
 		return STATUS_NO_MEMORY;
+	if (r->state == PDVAULT__V1__ERASURE_STATE__SHREDDED &&
+	    (rc = fill_proof(c, &proof, &r->ledger)) != STATUS_OK)
+		return rc;
 	c->response = &r->base;
 	return list_categories(c, e, r);
 }

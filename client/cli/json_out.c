@@ -1,13 +1,15 @@
 #include "json_out.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "instant.h"
 #include "keep.h"
+#include "must.h"
 
-enum { INDENT = 2, DEPTH_MAX = 16 };
+enum { INDENT = 2, DEPTH_MAX = 16, HEX_MAX = 128 };
 
 /* Text that grows; wiped by its owner through keep_drop(). */
 struct sink {
@@ -38,6 +40,22 @@ json_out_erasure(const struct pdv_erasure_id *id)
 
 	pdv_erasure_id_format(id, text);
 	return json_string(text);
+}
+
+json_t *
+json_out_hex(const uint8_t *bytes, size_t len)
+{
+	char text[2 * HEX_MAX + 1];
+
+	must(len <= HEX_MAX);
+	return json_string(sodium_bin2hex(text, sizeof(text), bytes, len));
+}
+
+json_t *
+json_out_proof(const struct pdv_ledger_proof *p)
+{
+	return json_pack("{s:o, s:o}", "entry", json_out_hex(p->entry, sizeof(p->entry)),
+	    "signature", json_out_hex(p->signature, sizeof(p->signature)));
 }
 
 json_t *

@@ -27,6 +27,10 @@ json_t *json_out_subject(const struct pdv_subject_id *id);
 json_t *json_out_erasure(const struct pdv_erasure_id *id);
 json_t *json_out_time(const struct pdv_time *t);
 
+/* json_out_hex(bytes, len): at most 128 bytes, in hexadecimal. json_out_proof(p): both of its parts so. */
+json_t *json_out_hex(const uint8_t *bytes, size_t len);
+json_t *json_out_proof(const struct pdv_ledger_proof *p);
+
 /*
  * json_out_print(doc, json, fd, f):
  * Write ${doc} to ${fd}: as JSON, or as indented lines for people, in which control

@@ -20,6 +20,8 @@ erasure_json(const struct pdv_erasure *e)
 		(void)json_array_append_new(categories,
 		    json_string(pdv_category_name(e->categories[i])));
 	(void)json_object_set_new(doc, "categories", categories);
+	if (e->ledger != NULL)
+		(void)json_object_set_new(doc, "ledger", json_out_proof(e->ledger));
 	return doc;
 }
 

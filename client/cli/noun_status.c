@@ -46,6 +46,9 @@ status_json(const struct pdv_status *status)
 		(void)json_array_append_new(seals, json_string(status->seals[i]));
 	(void)json_object_set_new(doc, "seals", seals);
 	text(doc, "secret_memory", status->secret_memory);
+	(void)json_object_set_new(doc, "signing_key",
+	    json_out_hex(status->signing_key, sizeof(status->signing_key)));
+	number(doc, "ledger_entries", status->ledger_entries);
 	return doc;
 }
 

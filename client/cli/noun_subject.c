@@ -239,8 +239,12 @@ categories_of(const struct args *a, enum pdv_category list[static ARGS_REPEAT_MA
 static json_t *
 erasure_json(const struct pdv_erasure *e)
 {
-	return json_pack("{s:o, s:s, s:I}", "erasure", json_out_erasure(&e->erasure),
+	json_t *doc = json_pack("{s:o, s:s, s:I}", "erasure", json_out_erasure(&e->erasure),
 	    "state", pdv_erasure_state_name(e->state), "epoch", (json_int_t)e->epoch);
+
+	if (e->ledger != NULL)
+		(void)json_object_set_new(doc, "ledger", json_out_proof(e->ledger));
+	return doc;
 }
 
 enum pdv_code

@@ -252,6 +252,16 @@ struct pdv_append_outcome {
 	uint32_t unchanged; /* were there already, with the same content */
 };
 
+#define PDV_LEDGER_ENTRY_LEN 99
+#define PDV_SIGNATURE_LEN 64
+#define PDV_SIGNING_KEY_LEN 32
+
+/* An erasure as the vault's ledger has it, and the vault's signature: docs/FORMAT.md, ledger. */
+struct pdv_ledger_proof {
+	uint8_t entry[PDV_LEDGER_ENTRY_LEN];
+	uint8_t signature[PDV_SIGNATURE_LEN];
+};
+
 /* ${subject}, ${time} and ${categories} come from pdv_get_erasure only. */
 struct pdv_erasure {
 	struct pdv_erasure_id erasure;
@@ -261,6 +271,7 @@ struct pdv_erasure {
 	const struct pdv_time *time;
 	const enum pdv_category *categories;
 	size_t category_count;
+	const struct pdv_ledger_proof *ledger; /* NULL while it is pending */
 };
 
 struct pdv_status {
@@ -283,6 +294,8 @@ struct pdv_status {
 	const char *const *seals; /* names of the seal providers */
 	size_t seal_count;
 	const char *secret_memory; /* "memfd_secret" or "locked" */
+	uint8_t signing_key[PDV_SIGNING_KEY_LEN]; /* Ed25519, public: of ledger proofs */
+	uint64_t ledger_entries;
 };
 
 #ifdef __cplusplus

@@ -234,6 +234,37 @@ seal_digest(struct bytes in, uint8_t out[static SEAL_DIGEST_LEN])
 	must(crypto_generichash(out, SEAL_DIGEST_LEN, in.p, in.len, NULL, 0) == 0);
 }
 
+_Static_assert(SEAL_SIGNATURE_LEN == crypto_sign_BYTES && SEAL_PUBLIC_LEN == crypto_sign_PUBLICKEYBYTES &&
+    SEAL_KEY_LEN == crypto_sign_SEEDBYTES, "Ed25519");
+
+void
+seal_public(const struct key *seed, uint8_t out[static SEAL_PUBLIC_LEN])
+{
+	uint8_t secret[crypto_sign_SECRETKEYBYTES];
+
+	must(crypto_sign_seed_keypair(out, secret, seed->b) == 0);
+	sodium_memzero(secret, sizeof(secret));
+}
+
+void
+seal_sign(const struct key *seed, struct bytes said, uint8_t out[static SEAL_SIGNATURE_LEN])
+{
+	uint8_t secret[crypto_sign_SECRETKEYBYTES], public[SEAL_PUBLIC_LEN];
+
+	must(crypto_sign_seed_keypair(public, secret, seed->b) == 0);
+	must(crypto_sign_detached(out, NULL, said.p, said.len, secret) == 0);
+	sodium_memzero(secret, sizeof(secret));
+}
+
+enum status
+seal_verify(const uint8_t public[static SEAL_PUBLIC_LEN], struct bytes said,
+    const uint8_t signature[static SEAL_SIGNATURE_LEN])
+{
+	if (crypto_sign_verify_detached(signature, said.p, said.len, public) != 0)
+		return STATUS_FORGED;
+	return STATUS_OK;
+}
+
 void
 seal_wrap_key(const struct key *kek, const uint8_t digest[static SEAL_DIGEST_LEN], struct key *out)
 {

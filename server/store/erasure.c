@@ -4,11 +4,13 @@
 
 #include "server/clock.h"
 #include "server/mutant.h"
+#include "server/store/ledger.h"
 #include "server/store/litter.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
 
-enum { OFF_SUBJECT = 0, OFF_EPOCH = 16, OFF_TIME = 24, OFF_CATEGORIES = 32, OFF_FINAL = 34 };
+enum { OFF_SUBJECT = 0, OFF_EPOCH = 16, OFF_TIME = 24, OFF_CATEGORIES = 32, OFF_FINAL = 34,
+	OFF_SEQUENCE = 35 };
 
 void
 erasure_encode(const struct erasure *e, uint8_t out[static ERASURE_ROW_LEN])
@@ -18,6 +20,7 @@ erasure_encode(const struct erasure *e, uint8_t out[static ERASURE_ROW_LEN])
 	bytes_put64(out + OFF_TIME, (uint64_t)e->time_ms);
 	bytes_put16(out + OFF_CATEGORIES, e->categories);
 	out[OFF_FINAL] = e->final;
+	bytes_put64(out + OFF_SEQUENCE, e->sequence);
 }
 
 enum status
@@ -30,6 +33,7 @@ erasure_decode(struct bytes row, struct erasure *e)
 	e->time_ms = (int64_t)bytes_get64(row.p + OFF_TIME);
 	e->categories = bytes_get16(row.p + OFF_CATEGORIES);
 	e->final = row.p[OFF_FINAL] != 0;
+	e->sequence = bytes_get64(row.p + OFF_SEQUENCE);
 	return STATUS_OK;
 }
 
@@ -89,14 +93,22 @@ shred_categories(struct writeset *ws, const struct erasure *e)
 	return STATUS_OK;
 }
 
-/* E3: the row is in the same commit, under the epoch that the keys die with. */
+/* E3: row and ledger are in the same commit, under the epoch that the keys die with. */
 static enum status
-put_row(struct writeset *ws, struct erasure *e)
+put_row(struct writeset *ws, const uint8_t slot[static 8], struct erasure *e)
 {
+	struct ledger_entry entry = { .epoch = writeset_epoch(ws), .time_ms = clock_wall_ms(),
+		.slot = bytes_get64(slot), .categories = e->categories, .final = e->final };
 	uint8_t row[ERASURE_ROW_LEN];
+	enum status rc;
 
-	e->epoch = writeset_epoch(ws);
-	e->time_ms = clock_wall_ms();
+	memcpy(entry.subject, e->subject, sizeof(entry.subject));
+	memcpy(entry.erasure, e->id, sizeof(entry.erasure));
+	if ((rc = ledger_append(ws, &entry)) != STATUS_OK)
+		return rc;
+	e->epoch = entry.epoch;
+	e->time_ms = entry.time_ms;
+	e->sequence = entry.sequence;
 	erasure_encode(e, row);
 	return writeset_put(ws, STORE_ERASURES, bytes_of(e->id, sizeof(e->id)),
 	    bytes_of(row, sizeof(row)));
@@ -122,7 +134,7 @@ erasure_apply(struct writeset *ws, struct erasure *e)
 		return rc;
 	if ((rc = delete_records(ws, slot, e)) != STATUS_OK)
 		return rc;
-	return put_row(ws, e);
+	return put_row(ws, slot, e);
 }
 
 enum status
@@ -138,5 +150,5 @@ erasure_apply_damaged(struct writeset *ws, struct erasure *e)
 		return rc;
 	if ((rc = delete_records(ws, slot, e)) != STATUS_OK)
 		return rc;
-	return put_row(ws, e);
+	return put_row(ws, slot, e);
 }

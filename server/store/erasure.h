@@ -3,7 +3,8 @@
  * hold the subject's id and nothing else of them.
  *
  * Row: key is the erasure id (16 random bytes); value is subject id (16), epoch (8), time in ms (8), categories
- * (2: bit c - 1 for category c), final (1: the last category went). Any thread.
+ * (2: bit c - 1 for category c), final (1: the last category went), sequence of its ledger entry (8). Any
+ * thread.
  */
 #ifndef SERVER_STORE_ERASURE_H
 #define SERVER_STORE_ERASURE_H
@@ -13,7 +14,7 @@
 #include "server/store/writeset.h"
 
 #define ERASURE_ID_LEN 16u
-#define ERASURE_ROW_LEN 35u
+#define ERASURE_ROW_LEN 43u
 
 struct erasure {
 	uint8_t id[ERASURE_ID_LEN], subject[SUBJECT_ID_LEN];
@@ -21,6 +22,7 @@ struct erasure {
 	int64_t time_ms;
 	uint16_t categories;
 	bool final;
+	uint64_t sequence;		/* of its entry in the ledger */
 };
 
 void erasure_encode(const struct erasure *e, uint8_t out[static ERASURE_ROW_LEN]);
@@ -30,8 +32,9 @@ enum status erasure_decode(struct bytes row, struct erasure *e) MUST_USE;
 
 /*
  * E1 to E3 of docs/DESIGN.md: takes the categories' keys out of the keyring (or drops the subject with
- * its last one), deletes their records, and puts the row. e->subject and e->categories are given, the rest is
- * filled. The look-ups of the identity are the caller's. The writer's thread.
+ * its last one), deletes their records, and puts the row and the entry of the ledger. e->subject and
+ * e->categories are given, the rest is filled. The look-ups of the identity are the caller's. The writer's
+ * thread.
  * STATUS_CATEGORY_ERASED: nothing of what is asked is live any more; STATUS_NO_RECORD: it never was.
  */
 enum status erasure_apply(struct writeset *ws, struct erasure *e) MUST_USE;

@@ -434,3 +434,22 @@ reader_row(struct reader *r, enum store_table t, struct bytes key, struct arena 
 	store_snapshot_end(r->snapshot);
 	return rc;
 }
+
+enum status
+reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
+{
+	struct epochs *e = r->vault->epochs;
+	uint8_t hash[SEAL_DIGEST_LEN];
+	enum status rc;
+
+	if ((rc = store_snapshot_begin(r->snapshot)) != STATUS_OK)
+		return rc;
+	rc = ledger_get(r->snapshot, sequence, out->entry);
+	store_snapshot_end(r->snapshot);
+	if (rc != STATUS_OK)
+		return rc;
+	ledger_hash(out->entry, hash);
+	/* The pin keeps the root, and all roots have one signing key. */
+	ledger_sign(epoch_root(e, epoch_current(e)), r->vault->id, hash, out->signature);
+	return STATUS_OK;
+}

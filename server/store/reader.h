@@ -11,6 +11,7 @@
 
 #include "server/arena.h"
 #include "server/keys/page.h"
+#include "server/store/ledger.h"
 #include "server/store/lookup.h"
 #include "server/store/store.h"
 #include "server/store/vault.h"
@@ -74,6 +75,9 @@ struct reader_page {
 
 enum status reader_transactions(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN],
     struct arena *a, struct reader_page *pg) MUST_USE;
+
+/* An entry of the ledger, signed. STATUS_CORRUPT: there is none of that sequence. */
+enum status reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out) MUST_USE;
 
 /* A copy of a row that is not sealed, into ${a}. STATUS_ABSENT. */
 enum status reader_row(struct reader *r, enum store_table t, struct bytes key, struct arena *a,

@@ -27,6 +27,7 @@
 	X(TRANSACTIONS, "transactions", true) \
 	X(IDEMPOTENCY, "idempotency", true)   \
 	X(ERASURES, "erasures", false)        \
+	X(LEDGER, "ledger", true)             \
 	X(LITTER, "litter", false)
 
 #define STORE_TABLE_ENUM(name, text, grows) STORE_##name,

@@ -8,6 +8,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/store/ledger.h"
 #include "server/store/moving.h"
 #include "server/store/recover.h"
 #include "server/store/vault_internal.h"
@@ -61,7 +62,7 @@ static enum status
 write_first_rows(struct vault *v, const struct root *root, const uint8_t *root_box)
 {
 	uint8_t format[4], vault[META_VAULT_LEN], epoch[META_EPOCH_LEN];
-	uint8_t zero[8] = { 0 }, one[8] = { [7] = 1 };
+	uint8_t zero[8] = { 0 }, one[8] = { [7] = 1 }, ledger[LEDGER_HEAD_LEN];
 	const struct { struct bytes key, value; } rows[] = {
 		{ META_KEY(META_FORMAT), bytes_of(format, sizeof(format)) },
 		{ META_KEY(META_VAULT), bytes_of(vault, sizeof(vault)) },
@@ -69,6 +70,7 @@ write_first_rows(struct vault *v, const struct root *root, const uint8_t *root_b
 		{ META_KEY(META_ROOT), bytes_of(root_box, ROOT_BOX_LEN) },
 		{ META_KEY(META_START), bytes_of(zero, sizeof(zero)) },
 		{ META_KEY(META_SEQUENCE), bytes_of(one, sizeof(one)) },
+		{ META_KEY(META_LEDGER), bytes_of(ledger, sizeof(ledger)) },
 	};
 	struct store_batch *b = NULL;
 	enum status rc;
@@ -78,6 +80,7 @@ write_first_rows(struct vault *v, const struct root *root, const uint8_t *root_b
 	bytes_put16(vault + OFF_NUMBER, v->number);
 	bytes_put64(vault + OFF_CREATED, (uint64_t)clock_wall_ms());
 	bytes_put16(vault + OFF_COUNTRY, v->country_code);
+	ledger_first_head(v->id, ledger);
 	bytes_put64(epoch, root->epoch);
 	memcpy(epoch + 8, root->commitment, SEAL_DIGEST_LEN);
 	if ((rc = store_allocate(v->store, 16, 4096, false)) != STATUS_OK ||
@@ -265,6 +268,7 @@ recover(struct vault *v, struct root *root, bool read_only)
 		return rc;
 	atomic_store(&v->anchor_class, (int)anchor_class(v->anchor, &why));
 	atomic_store(&v->anchor_class_why, why);
+	seal_public(&root->signing, v->public_key);
 	vault_trouble(v, VAULT_MEDIUM, read_only);
 	metrics_set(METRIC_EPOCH, root->epoch);
 	metrics_set(METRIC_SETTLED_EPOCH, settled);
@@ -345,6 +349,12 @@ vault_id(const struct vault *v)
 	return v->id;
 }
 
+const uint8_t *
+vault_public_key(const struct vault *v)
+{
+	return v->public_key;
+}
+
 uint16_t
 vault_country_code(const struct vault *v)
 {
@@ -418,15 +428,16 @@ enum status
 vault_status(struct vault *v, struct vault_status *out)
 {
 	struct store_snapshot *s = NULL;
-	uint64_t rows, live;
+	uint64_t rows, live, entries;
 	enum status rc;
 
 	if ((rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
 		return rc;
 	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
 		goto out;
-	if ((rc = store_count(s, STORE_SUBJECTS, &rows)) == STATUS_OK)
-		rc = store_count(s, STORE_KEYRINGS, &live);
+	if ((rc = store_count(s, STORE_SUBJECTS, &rows)) == STATUS_OK &&
+	    (rc = store_count(s, STORE_KEYRINGS, &live)) == STATUS_OK)
+		rc = store_count(s, STORE_LEDGER, &entries);
 	store_snapshot_end(s);
 	if (rc != STATUS_OK)
 		goto out;
@@ -435,6 +446,7 @@ vault_status(struct vault *v, struct vault_status *out)
 	out->epoch = vault_epoch(v);
 	out->settled = vault_settled(v);
 	out->subjects = live;
+	out->ledger_entries = entries;
 	/* Rows that were taken away would make it negative. */
 	out->erased = rows > live ? rows - live : 0;
 	store_usage(v->store, &out->store_used, &out->store_limit);

@@ -52,6 +52,7 @@ void vault_close(struct vault *v);
 /* Any thread. */
 const uint8_t *vault_id(const struct vault *v);		/* VAULT_ID_LEN bytes */
 uint16_t vault_country_code(const struct vault *v);
+const uint8_t *vault_public_key(const struct vault *v);	/* SEAL_PUBLIC_LEN bytes: of its Ed25519 key */
 uint64_t vault_epoch(struct vault *v);
 uint64_t vault_settled(struct vault *v);
 
@@ -60,7 +61,7 @@ const char *vault_read_only(struct vault *v);
 
 struct vault_status {
 	uint16_t number;
-	uint64_t epoch, settled, subjects, erased, store_used, store_limit;
+	uint64_t epoch, settled, subjects, erased, ledger_entries, store_used, store_limit;
 	char anchor_class;
 	const char *anchor_class_why;
 	const char *seals[PROVIDER_MAX];

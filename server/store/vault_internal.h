@@ -22,6 +22,7 @@ enum vault_trouble {
 
 struct vault {
 	uint8_t id[VAULT_ID_LEN];
+	uint8_t public_key[SEAL_PUBLIC_LEN];
 	uint16_t number, country_code;
 	bool force_class_d;		/* the operator knows */
 	struct store *store;
@@ -47,6 +48,7 @@ struct vault {
 #define META_ROOT "root"		/* sealed root page */
 #define META_START "start"		/* starts (8): recovery's durable commit */
 #define META_SEQUENCE "sequence"	/* next number of a transaction row (8) */
+#define META_LEDGER "ledger"		/* entries of the ledger (8), hash of the newest (32) */
 #define META_KEY(name) bytes_of(name, sizeof(name) - 1)
 #define META_EPOCH_LEN (8u + SEAL_DIGEST_LEN)
 

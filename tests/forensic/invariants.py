@@ -129,6 +129,27 @@ def categories(vault):
         must(all(number(r[:8]) >= 1 for r in person.records.values()), 'an etag of 0')
 
 
+def ledger(vault):
+    """One entry for each erasure, each with the hash of the one before, and the head is the newest."""
+    head = hashlib.blake2b(vault.rows['meta'][b'vault'][:16], digest_size=32).digest()
+    entries, count = vault.rows['ledger'], 0
+    living = {p.id: p.slot for p in vault.people.values()}
+    named = set()
+    for key in sorted(entries):
+        entry, count = entries[key], count + 1
+        same((number(key), number(entry[:8]), len(entry)), (count, count, 99), 'the sequence of an entry of the ledger')
+        same(entry[67:], head, 'the hash of the entry before')
+        head = hashlib.blake2b(entry, digest_size=32).digest()
+        subject, row = entry[32:48], vault.rows['erasures'].get(entry[48:64])
+        must(row is not None, 'an entry of the ledger without its erasure')
+        same(row, subject + entry[8:24] + entry[64:67] + entry[:8], 'an erasure and its entry in the ledger')
+        must(number(entry[24:32]) < vault.next_slot, 'a slot above the next')
+        must(living.get(subject) == (None if entry[66] else number(entry[24:32])), 'the slot of an erasure')
+        named.add(entry[48:64])
+    must(named == set(vault.rows['erasures']), 'an erasure that is not in the ledger')
+    same(vault.rows['meta'][b'ledger'], count.to_bytes(8, 'big') + head, 'the head of the ledger')
+
+
 def transactions(vault):
     """Each has the row that tells its id, and the other way round."""
     index = collections.defaultdict(dict)
@@ -171,6 +192,7 @@ def check(vault):
     """All of it; what was counted."""
     subjects(vault)
     categories(vault)
+    ledger(vault)
     tombstones = len(vault.rows['subjects']) - len(vault.people)
     counted = {'subjects': len(vault.people), 'erased': tombstones, 'erasures': len(vault.rows['erasures']),
                'transactions': transactions(vault),

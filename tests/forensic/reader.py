@@ -14,8 +14,9 @@ ROOT_WRAP, ROOT_PAGE, PAGE, BUCKET, KEYRING, RECORD, TRANSACTION = range(1, 8)
 TREE_S, TREE_B, B_TOP, FANOUT = 1, 2, 12, 32
 CATEGORIES = ('IDENTITY', 'CREDENTIAL', 'BILLING', 'CONTENT', 'USAGE', 'DEVICE', 'PREFERENCES', 'CONSENT')
 UNUSED, LIVE, SHREDDED = range(3)
-META = {b'format', b'vault', b'epoch', b'root', b'start', b'sequence'}
-TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures', 'litter')
+META = {b'format', b'vault', b'epoch', b'root', b'start', b'sequence', b'ledger'}
+TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures', 'ledger',
+          'litter')
 
 
 class Closed(Exception):

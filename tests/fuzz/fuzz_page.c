@@ -10,6 +10,7 @@
 #include "server/keys/page.h"
 #include "server/keys/root.h"
 #include "server/store/erasure.h"
+#include "server/store/ledger.h"
 #include "server/store/lookup.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
@@ -94,7 +95,8 @@ static void
 try_rows(struct bytes in)
 {
 	struct erasure e = { .final = false };
-	uint8_t row[ERASURE_ROW_LEN], erasure[16];
+	uint8_t row[ERASURE_ROW_LEN], erasure[16], entry[LEDGER_ENTRY_LEN];
+	struct ledger_entry l;
 	uint64_t slot;
 	enum status rc = subject_parse(in, &slot, erasure);
 
@@ -102,8 +104,12 @@ try_rows(struct bytes in)
 	must(rc == STATUS_CORRUPT || in.len == SUBJECT_ROW_LEN);
 	if (erasure_decode(in, &e) == STATUS_OK) {
 		erasure_encode(&e, row);
-		/* All but the last byte, which is true or false. */
-		must(memcmp(row, in.p, ERASURE_ROW_LEN - 1) == 0);
+		/* All but one byte, which is true or false. */
+		must(memcmp(row, in.p, 34) == 0 && memcmp(row + 35, in.p + 35, ERASURE_ROW_LEN - 35) == 0);
+	}
+	if (ledger_decode(in, &l) == STATUS_OK) {
+		ledger_encode(&l, entry);
+		must(memcmp(entry, in.p, LEDGER_ENTRY_LEN) == 0);
 	}
 }
 

@@ -1,9 +1,14 @@
 #!/usr/bin/python3
 """Every verb of the operators' tool against a real vault: what it prints, and each exit status."""
+import base64
+import hashlib
 import json
 import os
 import pty
 import subprocess
+
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
 
 import bed
 from bed import need, same, step
@@ -156,6 +161,25 @@ def erasing(b, subject):
         b.cli(*verb, subject, expect=4)
     status = b.cli('status', '--json').json
     need({'epoch', 'subjects', 'erased', 'anchor_class', 'uptime_seconds'} <= set(status), 'status')
+    same(status['ledger_entries'], 2, 'entries of the ledger')
+    proven(status, got, sequence=2, final=1)
+
+
+def proven(status, answer, sequence, final):
+    """The proof of an erasure, verified from docs/FORMAT.md alone; not with a bit of it changed."""
+    entry, signature = (bytes.fromhex(answer['ledger'][name]) for name in ('entry', 'signature'))
+    key = VerifyKey(bytes.fromhex(status['signing_key']))
+    same(int.from_bytes(entry[:8], 'big'), sequence, 'sequence')
+    same('sub_' + base64.b32encode(entry[32:48]).decode().lower().rstrip('='), answer['subject'], 'subject')
+    same((int.from_bytes(entry[8:16], 'big'), entry[66]), (answer['epoch'], final), 'epoch, final')
+    said = b'pdvault ledger 1' + bytes.fromhex(status['vault'])
+    key.verify(said + hashlib.blake2b(entry, digest_size=32).digest(), signature)
+    other = bytes([entry[0] ^ 1]) + entry[1:]
+    try:
+        key.verify(said + hashlib.blake2b(other, digest_size=32).digest(), signature)
+    except BadSignatureError:
+        return
+    need(False, 'the signature fits another entry, too')
 
 
 def run(bin):

@@ -282,6 +282,8 @@ test_erasures(void **state)
 	Pdvault__V1__EraseSubjectResponse e = PDVAULT__V1__ERASE_SUBJECT_RESPONSE__INIT;
 	Pdvault__V1__Category all[] = {
 	    PDVAULT__V1__CATEGORY__IDENTITY, PDVAULT__V1__CATEGORY__BILLING};
+	Pdvault__V1__LedgerProof proof = PDVAULT__V1__LEDGER_PROOF__INIT;
+	uint8_t entry[PDV_LEDGER_ENTRY_LEN] = {7};
 	struct method_asked asked = {codec_other, 1};
 	const struct pdv_erasure *got;
 	struct pdv_result *r;
@@ -301,14 +303,23 @@ test_erasures(void **state)
 	assert_true(got->epoch == 12);
 	assert_int_equal(got->category_count, 2);
 	assert_int_equal(got->categories[1], PDV_CATEGORY_BILLING);
+	assert_null(got->ledger);
 	pdv_result_free(r);
 
 	e.erasure = m.erasure;
 	e.state = PDVAULT__V1__ERASURE_STATE__SHREDDED;
+	e.ledger = &proof;
+	proof.entry = (ProtobufCBinaryData){sizeof(entry), entry};
+	proof.signature = (ProtobufCBinaryData){PDV_SIGNATURE_LEN, entry};
 	r = codec_read(METHOD_ERASE_SUBJECT, &e.base, &codec_nothing);
 	got = pdv_result_erasure(r);
 	assert_int_equal(got->state, PDV_ERASURE_SHREDDED);
 	assert_null(got->subject);
+	assert_memory_equal(got->ledger->entry, entry, PDV_LEDGER_ENTRY_LEN);
+	pdv_result_free(r);
+	proof.signature.len--;
+	r = codec_read(METHOD_ERASE_SUBJECT, &e.base, &codec_nothing);
+	assert_int_equal(pdv_result_code(r), PDV_DATA_LOSS);
 	pdv_result_free(r);
 }
 
@@ -317,12 +328,15 @@ test_status(void **state)
 {
 	Pdvault__V1__GetStatusResponse m = PDVAULT__V1__GET_STATUS_RESPONSE__INIT;
 	Pdvault__V1__CheckResponse h = PDVAULT__V1__CHECK_RESPONSE__INIT;
+	uint8_t key[PDV_SIGNING_KEY_LEN] = {9, 8};
 	char *seals[] = {codec_lend("file")};
 	const struct pdv_status *s;
 	struct pdv_result *r;
 
 	(void)state;
 	m.vault = (ProtobufCBinaryData){16, codec_vault};
+	m.signing_key = (ProtobufCBinaryData){PDV_SIGNING_KEY_LEN, key};
+	m.ledger_entries = 4;
 	m.version = codec_lend("1.2.3");
 	m.epoch = 5;
 	m.subjects = 59;
@@ -333,7 +347,8 @@ test_status(void **state)
 	r = codec_read(METHOD_GET_STATUS, &m.base, &codec_nothing);
 	s = pdv_result_status(r);
 	assert_string_equal(s->version, "1.2.3");
-	assert_true(s->epoch == 5 && s->subjects == 59);
+	assert_true(s->epoch == 5 && s->subjects == 59 && s->ledger_entries == 4);
+	assert_memory_equal(s->signing_key, key, sizeof(key));
 	assert_string_equal(s->anchor_class, "C");
 	assert_int_equal(s->read_only, 1);
 	assert_string_equal(s->seals[0], "file");

@@ -1,0 +1,143 @@
+#include "server/store/ledger.h"
+
+#include "server/store/vault_internal.h"
+
+enum { OFF_SEQUENCE = 0, OFF_EPOCH = 8, OFF_TIME = 16, OFF_SLOT = 24, OFF_SUBJECT = 32, OFF_ERASURE = 48,
+	OFF_CATEGORIES = 64, OFF_FINAL = 66, OFF_BEFORE = 67 };
+
+_Static_assert(OFF_BEFORE + SEAL_DIGEST_LEN == LEDGER_ENTRY_LEN, "an entry");
+
+void
+ledger_encode(const struct ledger_entry *e, uint8_t out[static LEDGER_ENTRY_LEN])
+{
+	bytes_put64(out + OFF_SEQUENCE, e->sequence);
+	bytes_put64(out + OFF_EPOCH, e->epoch);
+	bytes_put64(out + OFF_TIME, (uint64_t)e->time_ms);
+	bytes_put64(out + OFF_SLOT, e->slot);
+	memcpy(out + OFF_SUBJECT, e->subject, sizeof(e->subject));
+	memcpy(out + OFF_ERASURE, e->erasure, sizeof(e->erasure));
+	bytes_put16(out + OFF_CATEGORIES, e->categories);
+	out[OFF_FINAL] = e->final;
+	memcpy(out + OFF_BEFORE, e->before, sizeof(e->before));
+}
+
+enum status
+ledger_decode(struct bytes in, struct ledger_entry *e)
+{
+	if (in.len != LEDGER_ENTRY_LEN || in.p[OFF_FINAL] > 1)
+		return STATUS_CORRUPT;
+	e->sequence = bytes_get64(in.p + OFF_SEQUENCE);
+	e->epoch = bytes_get64(in.p + OFF_EPOCH);
+	e->time_ms = (int64_t)bytes_get64(in.p + OFF_TIME);
+	e->slot = bytes_get64(in.p + OFF_SLOT);
+	memcpy(e->subject, in.p + OFF_SUBJECT, sizeof(e->subject));
+	memcpy(e->erasure, in.p + OFF_ERASURE, sizeof(e->erasure));
+	e->categories = bytes_get16(in.p + OFF_CATEGORIES);
+	e->final = in.p[OFF_FINAL] != 0;
+	memcpy(e->before, in.p + OFF_BEFORE, sizeof(e->before));
+	return STATUS_OK;
+}
+
+void
+ledger_hash(const uint8_t entry[static LEDGER_ENTRY_LEN], uint8_t out[static SEAL_DIGEST_LEN])
+{
+	seal_digest(bytes_of(entry, LEDGER_ENTRY_LEN), out);
+}
+
+void
+ledger_first_head(const uint8_t vault[static VAULT_ID_LEN], uint8_t out[static LEDGER_HEAD_LEN])
+{
+	bytes_put64(out, 0);
+	seal_digest(bytes_of(vault, VAULT_ID_LEN), out + 8);
+}
+
+static enum status
+parse_head(struct bytes row, struct ledger_head *out)
+{
+	if (row.len != LEDGER_HEAD_LEN)
+		return STATUS_CORRUPT;
+	out->count = bytes_get64(row.p);
+	memcpy(out->hash, row.p + 8, SEAL_DIGEST_LEN);
+	return STATUS_OK;
+}
+
+enum status
+ledger_append(struct writeset *ws, struct ledger_entry *e)
+{
+	uint8_t entry[LEDGER_ENTRY_LEN], row[LEDGER_HEAD_LEN];
+	struct ledger_head head;
+	struct bytes value;
+	enum status rc;
+
+	if ((rc = writeset_get(ws, STORE_META, META_KEY(META_LEDGER), &value)) != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	if ((rc = parse_head(value, &head)) != STATUS_OK)
+		return rc;
+	e->sequence = head.count + 1;
+	memcpy(e->before, head.hash, sizeof(e->before));
+	ledger_encode(e, entry);
+	bytes_put64(row, e->sequence);
+	ledger_hash(entry, row + 8);
+	rc = writeset_put(ws, STORE_LEDGER, bytes_of(row, 8), bytes_of(entry, sizeof(entry)));
+	if (rc != STATUS_OK)
+		return rc;
+	return writeset_put(ws, STORE_META, META_KEY(META_LEDGER), bytes_of(row, sizeof(row)));
+}
+
+enum status
+ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
+{
+	const struct vault *v = writeset_vault(ws);
+	uint8_t key[8], hash[SEAL_DIGEST_LEN];
+	struct bytes value;
+	enum status rc;
+
+	bytes_put64(key, sequence);
+	if ((rc = writeset_get(ws, STORE_LEDGER, bytes_of(key, sizeof(key)), &value)) != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	if (value.len != LEDGER_ENTRY_LEN)
+		return STATUS_CORRUPT;
+	memcpy(out->entry, value.p, LEDGER_ENTRY_LEN);
+	ledger_hash(out->entry, hash);
+	ledger_sign(epoch_root(v->epochs, epoch_current(v->epochs)), v->id, hash, out->signature);
+	return STATUS_OK;
+}
+
+enum status
+ledger_head(struct store_snapshot *s, struct ledger_head *out)
+{
+	struct bytes value;
+	enum status rc = store_get(s, STORE_META, META_KEY(META_LEDGER), &value);
+
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	return parse_head(value, out);
+}
+
+enum status
+ledger_get(struct store_snapshot *s, uint64_t sequence, uint8_t entry[static LEDGER_ENTRY_LEN])
+{
+	uint8_t key[8];
+	struct bytes value;
+	enum status rc;
+
+	bytes_put64(key, sequence);
+	if ((rc = store_get(s, STORE_LEDGER, bytes_of(key, sizeof(key)), &value)) != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	if (value.len != LEDGER_ENTRY_LEN)
+		return STATUS_CORRUPT;
+	memcpy(entry, value.p, LEDGER_ENTRY_LEN);
+	return STATUS_OK;
+}
+
+void
+ledger_sign(const struct root *root, const uint8_t vault[static VAULT_ID_LEN],
+    const uint8_t hash[static SEAL_DIGEST_LEN], uint8_t out[static SEAL_SIGNATURE_LEN])
+{
+	uint8_t said[sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN + SEAL_DIGEST_LEN];
+
+	memcpy(said, LEDGER_LABEL, sizeof(LEDGER_LABEL) - 1);
+	memcpy(said + sizeof(LEDGER_LABEL) - 1, vault, VAULT_ID_LEN);
+	memcpy(said + sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN, hash, SEAL_DIGEST_LEN);
+	seal_sign(&root->signing, bytes_of(said, sizeof(said)), out);
+}
