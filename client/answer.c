@@ -230,6 +230,23 @@ answer_get_erasure(struct pdv_result *r, const ProtobufCMessage *m,
 }
 
 enum pdv_code
+answer_list_ledger(struct pdv_result *r, const ProtobufCMessage *m,
+    const struct method_asked *asked)
+{
+	const Pdvault__V1__ListLedgerResponse *from = (const void *)m;
+	struct taker k = {&r->memory, asked, PDV_OK};
+	struct pdv_ledger_proof *list = taker_room(&k, from->n_entries, sizeof(*list));
+	size_t i;
+
+	for (i = 0; list != NULL && i < from->n_entries; i++)
+		taker_fill_proof(&k, &list[i], from->entries[i]);
+	r->ledger = list;
+	r->ledger_count = from->n_entries;
+	r->ledger_more = from->more != 0;
+	return k.code;
+}
+
+enum pdv_code
 answer_get_status(struct pdv_result *r, const ProtobufCMessage *m,
     const struct method_asked *asked)
 {

@@ -211,6 +211,23 @@ ask_append_transactions(struct bump *memory, const void *request, ProtobufCMessa
 }
 
 enum pdv_code
+ask_list_ledger(struct bump *memory, const void *request, ProtobufCMessage **out,
+    struct method_asked *asked)
+{
+	const struct pdv_ledger_page *from = request;
+	struct maker k = {memory, asked, PDV_OK};
+	Pdvault__V1__ListLedgerRequest *m = maker_room(&k, 1, sizeof(*m));
+
+	if (m == NULL)
+		return k.code;
+	pdvault__v1__list_ledger_request__init(m);
+	*out = &m->base;
+	m->after = from->after;
+	m->page_size = from->page_size;
+	return k.code;
+}
+
+enum pdv_code
 ask_list_transactions(struct bump *memory, const void *request, ProtobufCMessage **out,
     struct method_asked *asked)
 {

@@ -142,6 +142,7 @@ BOTH(METHOD_APPEND_TRANSACTIONS, append_transactions, struct pdv_transaction_app
 BOTH(METHOD_LIST_TRANSACTIONS, list_transactions, struct pdv_transaction_page)
 BOTH(METHOD_ERASE_SUBJECT, erase_subject, struct pdv_erase)
 BOTH(METHOD_GET_ERASURE, get_erasure, struct pdv_erasure_id)
+BOTH(METHOD_LIST_LEDGER, list_ledger, struct pdv_ledger_page)
 
 #define BOTH_PLAIN(id, function)                                                          \
 	enum pdv_code pdv_##function(struct pdv_client *c,                                \

@@ -29,6 +29,7 @@
 	    pdv_transaction_page, false)                                                     \
 	X(ERASE_SUBJECT, erase_subject, Rights, EraseSubject, pdv_erase, true)               \
 	X(GET_ERASURE, get_erasure, Rights, GetErasure, pdv_erasure_id, false)               \
+	X(LIST_LEDGER, list_ledger, Admin, ListLedger, pdv_ledger_page, false)                \
 	X(GET_STATUS, get_status, Admin, GetStatus, method_nothing, false)                   \
 	X(CHECK, check, Health, Check, method_nothing, false)
 

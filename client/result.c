@@ -189,6 +189,16 @@ pdv_result_erasure(const struct pdv_result *r)
 	return has(r, METHOD_ERASE_SUBJECT) || has(r, METHOD_GET_ERASURE) ? r->erasure : NULL;
 }
 
+const struct pdv_ledger_proof *
+pdv_result_ledger(const struct pdv_result *r, size_t *count, int *more)
+{
+	bool is = has(r, METHOD_LIST_LEDGER);
+
+	*count = is ? r->ledger_count : 0;
+	*more = is && r->ledger_more;
+	return *count > 0 ? r->ledger : NULL;
+}
+
 const struct pdv_status *
 pdv_result_status(const struct pdv_result *r)
 {

@@ -43,6 +43,9 @@ struct pdv_result {
 	size_t transaction_count;
 	const char *next_page;
 	const struct pdv_erasure *erasure;
+	const struct pdv_ledger_proof *ledger;
+	size_t ledger_count;
+	bool ledger_more;
 	const struct pdv_status *status;
 	enum pdv_serving_state serving;
 	const uint8_t *raw;

@@ -41,15 +41,20 @@ taker_id(struct taker *k, uint8_t out[static PDV_ID_LEN], ProtobufCBinaryData fr
 	taker_bytes(k, out, PDV_ID_LEN, from);
 }
 
+void
+taker_fill_proof(struct taker *k, struct pdv_ledger_proof *out, const Pdvault__V1__LedgerProof *from)
+{
+	taker_bytes(k, out->entry, sizeof(out->entry), from->entry);
+	taker_bytes(k, out->signature, sizeof(out->signature), from->signature);
+}
+
 const struct pdv_ledger_proof *
 taker_proof(struct taker *k, const Pdvault__V1__LedgerProof *from)
 {
 	struct pdv_ledger_proof *p = from != NULL ? taker_room(k, 1, sizeof(*p)) : NULL;
 
-	if (p == NULL)
-		return NULL;
-	taker_bytes(k, p->entry, sizeof(p->entry), from->entry);
-	taker_bytes(k, p->signature, sizeof(p->signature), from->signature);
+	if (p != NULL)
+		taker_fill_proof(k, p, from);
 	return p;
 }
 

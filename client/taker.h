@@ -42,7 +42,9 @@ void taker_id(struct taker *k, uint8_t out[static PDV_ID_LEN], ProtobufCBinaryDa
 /* taker_same_id(k, got, i): ${got} must be the ${i}th of the ids asked for. */
 void taker_same_id(struct taker *k, const uint8_t got[static PDV_ID_LEN], size_t i);
 
-/* taker_proof(k, from): NULL when absent; its parts have their lengths. */
+/* taker_fill_proof(k, out, from): its parts have their lengths. taker_proof(k, from): NULL when absent. */
+void taker_fill_proof(
+    struct taker *k, struct pdv_ledger_proof *out, const Pdvault__V1__LedgerProof *from);
 const struct pdv_ledger_proof *taker_proof(
     struct taker *k, const Pdvault__V1__LedgerProof *from);
 

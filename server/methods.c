@@ -33,6 +33,7 @@ build(void)
 	add(service_billing_methods, service_billing_count);
 	add(service_transaction_methods, service_transaction_count);
 	add(service_erasure_methods, service_erasure_count);
+	add(service_ledger_methods, service_ledger_count);
 	add(service_admin_methods, service_admin_count);
 	qsort(table, table_count, sizeof(table[0]), by_name);
 }

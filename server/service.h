@@ -6,6 +6,7 @@
 #define SERVER_SERVICE_H
 
 #include "pdvault/v1/record.pb-c.h"
+#include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/subject.pb-c.h"
 #include "server/rpc/call.h"
 #include "server/store/reader.h"
@@ -50,6 +51,9 @@ enum status service_merge(struct call *c, const Pdvault__V1__FieldMask *mask,
 /* Milliseconds as a Timestamp in the arena; NULL beyond the budget. */
 Pdvault__V1__Timestamp *service_time(struct call *c, int64_t ms) MUST_USE;
 
+/* NULL: no memory. */
+Pdvault__V1__LedgerProof *service_proof(struct call *c, const struct ledger_proof *p) MUST_USE;
+
 /*
  * The look-ups of an identity, normalised and without repetitions, in the arena. They are
  * personal data and die with it.
@@ -88,9 +92,9 @@ enum status service_remember(const struct service_once *o, const struct keyring 
 
 /* Rows of the method table; methods.c puts them together. */
 extern const struct method service_subject_methods[], service_billing_methods[],
-    service_transaction_methods[], service_erasure_methods[], service_admin_methods[];
+    service_transaction_methods[], service_erasure_methods[], service_ledger_methods[], service_admin_methods[];
 extern const unsigned service_subject_count, service_billing_count, service_transaction_count,
-    service_erasure_count, service_admin_count;
+    service_erasure_count, service_ledger_count, service_admin_count;
 
 /* Rules that need more than one field; in service_subject.c. */
 enum status service_validate_identity(struct call *c, const Pdvault__V1__Identity *id) MUST_USE;

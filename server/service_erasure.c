@@ -72,21 +72,6 @@ remove_lookups(struct call *c, struct writeset *ws, const struct keyring *k)
 	return STATUS_OK;
 }
 
-static enum status
-fill_proof(struct call *c, const struct ledger_proof *p, Pdvault__V1__LedgerProof **out)
-{
-	Pdvault__V1__LedgerProof *m = service_message(c, &pdvault__v1__ledger_proof__descriptor);
-	const uint8_t *entry = arena_copy(c->arena, bytes_of(p->entry, sizeof(p->entry))).p;
-	const uint8_t *signature = arena_copy(c->arena, bytes_of(p->signature, sizeof(p->signature))).p;
-
-	if (m == NULL || entry == NULL || signature == NULL)
-		return STATUS_NO_MEMORY;
-	m->entry = (ProtobufCBinaryData){ sizeof(p->entry), (uint8_t *)(uintptr_t)entry };
-	m->signature = (ProtobufCBinaryData){ sizeof(p->signature), (uint8_t *)(uintptr_t)signature };
-	*out = m;
-	return STATUS_OK;
-}
-
 /* Not in the outcome that is kept: it is made anew for each answer. K7 holds it back until it is true. */
 static enum status
 prove(struct call *c, struct writeset *ws, const struct erasure *e)
@@ -102,7 +87,7 @@ prove(struct call *c, struct writeset *ws, const struct erasure *e)
 		return rc;
 	*r = *(const Pdvault__V1__EraseSubjectResponse *)(const void *)c->response;
 	c->response = &r->base;
-	return fill_proof(c, &proof, &r->ledger);
+	return (r->ledger = service_proof(c, &proof)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static enum status
@@ -238,7 +223,8 @@ read_erasure(struct call *c, struct reader *rd, struct erasure *e, struct ledger
 		return rc == STATUS_ABSENT ? STATUS_NO_ERASURE : rc;
 	if ((rc = erasure_decode(row, e)) != STATUS_OK)
 		return rc;
-	return reader_ledger(rd, e->sequence, proof);
+	rc = reader_ledger(rd, e->sequence, proof);
+	return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
 }
 
 static enum status
@@ -269,8 +255,8 @@ get_erasure(struct vault *v, struct call *c)
 	if ((r->time = service_time(c, e->time_ms)) == NULL)
 		return STATUS_NO_MEMORY;
 	if (r->state == PDVAULT__V1__ERASURE_STATE__SHREDDED &&
-	    (rc = fill_proof(c, &proof, &r->ledger)) != STATUS_OK)
-		return rc;
+	    (r->ledger = service_proof(c, &proof)) == NULL)
+		return STATUS_NO_MEMORY;
 	c->response = &r->base;
 	return list_categories(c, e, r);
 }

@@ -235,3 +235,17 @@ service_lookups(struct call *c, uint16_t country, const Pdvault__V1__Identity *i
 		rc = add_lookups(c, country, &fields[i], out);
 	return rc;
 }
+
+Pdvault__V1__LedgerProof *
+service_proof(struct call *c, const struct ledger_proof *p)
+{
+	Pdvault__V1__LedgerProof *m = service_message(c, &pdvault__v1__ledger_proof__descriptor);
+	const uint8_t *entry = arena_copy(c->arena, bytes_of(p->entry, sizeof(p->entry))).p;
+	const uint8_t *signature = arena_copy(c->arena, bytes_of(p->signature, sizeof(p->signature))).p;
+
+	if (m == NULL || entry == NULL || signature == NULL)
+		return NULL;
+	m->entry = (ProtobufCBinaryData){ sizeof(p->entry), (uint8_t *)(uintptr_t)entry };
+	m->signature = (ProtobufCBinaryData){ sizeof(p->signature), (uint8_t *)(uintptr_t)signature };
+	return m;
+}

@@ -26,6 +26,8 @@ const struct args_flag args_flags[FLAGS] = {
 	[FLAG_YES] = {"--yes", NULL, false, "do not ask"},
 	[FLAG_LIMIT] = {"--limit", "N", false, "at most N transactions"},
 	[FLAG_PAGE_TOKEN] = {"--page-token", "TOKEN", false, "go on after an earlier --limit"},
+	[FLAG_HEAD] = {"--head", "HEX", false, "the hash of an entry that must be in it"},
+	[FLAG_SIGNING_KEY] = {"--signing-key", "HEX", false, "of the vault whose it must be"},
 	[FLAG_IDEMPOTENCY_KEY] = {"--idempotency-key", "HEX", false,
 	    "32 hexadecimal digits: repeat a call whose outcome is unknown"},
 	[FLAG_JSON] = {"--json", NULL, false, "print JSON"},

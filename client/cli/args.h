@@ -25,6 +25,8 @@ enum flag {
 	FLAG_YES,
 	FLAG_LIMIT,
 	FLAG_PAGE_TOKEN,
+	FLAG_HEAD,
+	FLAG_SIGNING_KEY,
 	FLAG_IDEMPOTENCY_KEY,
 	FLAG_JSON,			/* from here on: of every verb */
 	FLAG_SERVER,

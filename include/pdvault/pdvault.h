@@ -283,6 +283,29 @@ PDV_API enum pdv_code pdv_get_erasure_async(struct pdv_client *c,
     const struct pdv_erasure_id *request, const struct pdv_call_options *options,
     pdv_callback done, void *arg) PDV_MUST_USE;
 
+/*
+ * pdv_list_ledger: entries of the ledger of erasures whose keys are gone, with signatures, for who keeps a
+ * copy of it. Answer: pdv_result_ledger.
+ */
+PDV_API enum pdv_code pdv_list_ledger(struct pdv_client *c,
+    const struct pdv_ledger_page *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_list_ledger_async(struct pdv_client *c,
+    const struct pdv_ledger_page *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/*
+ * pdv_ledger_verify: whether the vault with that id and Ed25519 key (RFC 8032; pdv_status.signing_key) has
+ * signed ${proof}; *out becomes what it says. Needs no vault. DATA_LOSS: it has not. Any thread.
+ */
+PDV_API enum pdv_code pdv_ledger_verify(const struct pdv_ledger_proof *proof,
+    const uint8_t vault[PDV_ID_LEN], const uint8_t signing_key[PDV_SIGNING_KEY_LEN],
+    struct pdv_ledger_entry *out) PDV_MUST_USE;
+
+/* pdv_ledger_before_first: what stands as the hash before the first entry of that vault. Any thread. */
+PDV_API void pdv_ledger_before_first(
+    const uint8_t vault[PDV_ID_LEN], uint8_t hash[PDV_LEDGER_HASH_LEN]);
+
 /* pdv_get_status: for operators. Answer: pdv_result_status. */
 PDV_API enum pdv_code pdv_get_status(
     struct pdv_client *c, const struct pdv_call_options *options, struct pdv_result **out);

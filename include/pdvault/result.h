@@ -147,6 +147,10 @@ PDV_API const char *pdv_result_next_page(const struct pdv_result *r);
 /* pdv_erase_subject, pdv_get_erasure */
 PDV_API const struct pdv_erasure *pdv_result_erasure(const struct pdv_result *r);
 
+/* pdv_list_ledger: one page, in the order of the ledger; may be empty. *more: others follow at once. */
+PDV_API const struct pdv_ledger_proof *pdv_result_ledger(
+    const struct pdv_result *r, size_t *count, int *more);
+
 /* pdv_get_status */
 PDV_API const struct pdv_status *pdv_result_status(const struct pdv_result *r);
 

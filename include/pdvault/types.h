@@ -255,11 +255,32 @@ struct pdv_append_outcome {
 #define PDV_LEDGER_ENTRY_LEN 99
 #define PDV_SIGNATURE_LEN 64
 #define PDV_SIGNING_KEY_LEN 32
+#define PDV_LEDGER_HASH_LEN 32
 
 /* An erasure as the vault's ledger has it, and the vault's signature: docs/FORMAT.md, ledger. */
 struct pdv_ledger_proof {
 	uint8_t entry[PDV_LEDGER_ENTRY_LEN];
 	uint8_t signature[PDV_SIGNATURE_LEN];
+};
+
+/* What stands in such an entry. */
+struct pdv_ledger_entry {
+	uint64_t sequence; /* 1 is the first of the vault */
+	uint64_t epoch;    /* that the keys died with */
+	struct pdv_time time;
+	uint64_t slot;
+	struct pdv_subject_id subject;
+	struct pdv_erasure_id erasure;
+	uint16_t categories; /* bit c - 1 for enum pdv_category c */
+	int last;            /* nothing of the subject is left */
+	uint8_t before[PDV_LEDGER_HASH_LEN]; /* hash of the entry before */
+	uint8_t hash[PDV_LEDGER_HASH_LEN];   /* of this one */
+};
+
+/* Entries behind sequence ${after}; 0: from the first one on. */
+struct pdv_ledger_page {
+	uint64_t after;
+	uint32_t page_size; /* up to PDV_PAGE_MAX; 0: the vault's default */
 };
 
 /* ${subject}, ${time} and ${categories} come from pdv_get_erasure only. */

@@ -440,11 +440,13 @@ reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 {
 	struct epochs *e = r->vault->epochs;
 	uint8_t hash[SEAL_DIGEST_LEN];
+	struct ledger_head head;
 	enum status rc;
 
 	if ((rc = store_snapshot_begin(r->snapshot)) != STATUS_OK)
 		return rc;
-	rc = ledger_get(r->snapshot, sequence, out->entry);
+	if ((rc = ledger_head(r->snapshot, &head)) == STATUS_OK)
+		rc = sequence <= head.count ? ledger_get(r->snapshot, sequence, out->entry) : STATUS_ABSENT;
 	store_snapshot_end(r->snapshot);
 	if (rc != STATUS_OK)
 		return rc;

@@ -8,6 +8,13 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <sched.h>
+
+#include "fault.h"
+#include "pdvault/v1/admin.pb-c.h"
+#include "pdvault/v1/rights.pb-c.h"
+#include "server/clock.h"
 #include "server/store/ledger.h"
 #include "server/store/vault_internal.h"
 #include "vault_bed.h"
@@ -26,6 +33,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
+	fault_none();
 	vault_bed_free(&bed);
 	return 0;
 }
@@ -208,6 +216,87 @@ proofs(void **state)
 	assert_memory_equal(public, vault_public_key(bed.vault), sizeof(public));
 }
 
+/* Lists entries behind ${after}; returns how many came, in order. */
+static size_t
+listed(uint64_t after, uint32_t size, bool *more)
+{
+	Pdvault__V1__ListLedgerRequest q = PDVAULT__V1__LIST_LEDGER_REQUEST__INIT;
+	const Pdvault__V1__ListLedgerResponse *r;
+	struct vault_call c;
+	size_t n;
+
+	q.after = after;
+	q.page_size = size;
+	assert_int_equal(vault_bed_call(&bed, "Admin.ListLedger", &q, &c), STATUS_OK);
+	r = VAULT_BED_ANSWER(ListLedgerResponse, &c);
+	for (n = 0; n < r->n_entries; n++)
+		assert_int_equal(bytes_get64(r->entries[n]->entry.data), after + n + 1);
+	*more = r->more;
+	vault_bed_done(&c);
+	return n;
+}
+
+static void
+pages(void **state)
+{
+	Pdvault__V1__ListLedgerRequest q = PDVAULT__V1__LIST_LEDGER_REQUEST__INIT;
+	uint8_t id[16];
+	bool more;
+
+	(void)state;
+	assert_int_equal(listed(0, 0, &more), 0);
+	assert_false(more);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(vault_bed_create(&bed, i, id), STATUS_OK);
+		assert_int_equal(vault_bed_erase(&bed, id), STATUS_OK);
+	}
+	for (uint64_t after = 0; after <= 6; after++) {
+		size_t want = after >= 5 ? 0 : after == 4 ? 1 : 2;
+
+		assert_int_equal(listed(after, 2, &more), want);
+		assert_true(more == (after < 3));
+	}
+	assert_int_equal(listed(0, 5, &more), 5);
+	assert_false(more);
+	assert_int_equal(listed(UINT64_MAX, 0, &more), 0);
+	assert_int_equal(listed(UINT64_MAX - 51, 0, &more), 0);
+	q.page_size = 201;
+	assert_int_equal(vault_bed_status(&bed, "Admin.ListLedger", &q), STATUS_INVALID);
+}
+
+/* K7: as long as the old root may be there, nothing signed says that it is gone. */
+static void
+unsettled(void **state)
+{
+	Pdvault__V1__EraseSubjectRequest q = PDVAULT__V1__ERASE_SUBJECT_REQUEST__INIT;
+	Pdvault__V1__GetErasureRequest g = PDVAULT__V1__GET_ERASURE_REQUEST__INIT;
+	uint64_t end = clock_monotonic_ns() + UINT64_C(30000000000);
+	uint8_t id[16], erasure[16];
+	struct ledger_entry e;
+	struct vault_call c;
+	bool more;
+
+	(void)state;
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	q.subject = VAULT_BED_ID(id);
+	fault_set(FAULT_ANCHOR, 3, FAULT_FOR_EVER, EIO);
+	assert_int_equal(vault_bed_call(&bed, "Rights.EraseSubject", &q, &c), STATUS_INDETERMINATE);
+	memcpy(erasure, VAULT_BED_ANSWER(EraseSubjectResponse, &c)->erasure.data, 16);
+	vault_bed_done(&c);
+	assert_int_equal(walk(&e), 1);
+	g.erasure = VAULT_BED_ID(erasure);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(listed(0, 0, &more), round);
+		assert_false(more);
+		assert_int_equal(vault_bed_call(&bed, "Rights.GetErasure", &g, &c), STATUS_OK);
+		assert_true((VAULT_BED_ANSWER(GetErasureResponse, &c)->ledger != NULL) == (round == 1));
+		vault_bed_done(&c);
+		fault_none();
+		while (vault_settled(bed.vault) < e.epoch && clock_monotonic_ns() < end)
+			(void)sched_yield();
+	}
+}
+
 int
 main(void)
 {
@@ -215,6 +304,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(example, setup, teardown),
 		cmocka_unit_test_setup_teardown(chain, setup, teardown),
 		cmocka_unit_test_setup_teardown(proofs, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(unsettled, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,224 @@
+#include "ledger_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC "pdvault ledger 1"
+
+enum {
+	MAGIC_LEN = sizeof(MAGIC) - 1,
+	HEAD_LEN = MAGIC_LEN + PDV_ID_LEN + PDV_SIGNING_KEY_LEN,
+	ITEM_LEN = PDV_LEDGER_ENTRY_LEN + PDV_SIGNATURE_LEN
+};
+
+static enum pdv_code
+broken(const struct ledger_file *l, struct failure *f, const char *why)
+{
+	return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: behind entry %llu: %s", l->path,
+	    (unsigned long long)l->end.entries, why);
+}
+
+static enum pdv_code
+storage(const struct ledger_file *l, struct failure *f, const char *what)
+{
+	return failure_set(f, PDV_INTERNAL, "FILE", "%s: %s: %s", l->path, what, strerror(errno));
+}
+
+/* Up to ${len} bytes; fewer only at the end. -1: an error. */
+static ssize_t
+read_all(int fd, uint8_t *out, size_t len)
+{
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = read(fd, out + got, len - got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+static bool
+write_all(int fd, const uint8_t *p, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		p += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* ${p} is the next entry. */
+static enum pdv_code
+follow(struct ledger_file *l, const struct pdv_ledger_proof *p, struct failure *f)
+{
+	struct pdv_ledger_entry e;
+
+	if (pdv_ledger_verify(p, l->owner.vault, l->owner.signing_key, &e) != PDV_OK)
+		return broken(l, f, "an entry that the vault has not signed");
+	if (e.sequence != l->end.entries + 1 ||
+	    memcmp(e.before, l->end.hash, sizeof(e.before)) != 0)
+		return broken(l, f, "an entry that does not follow on the one before");
+	l->end.entries++;
+	memcpy(l->end.hash, e.hash, sizeof(e.hash));
+	l->seen = l->seen || (l->wanted != NULL && memcmp(l->wanted, e.hash, sizeof(e.hash)) == 0);
+	return PDV_OK;
+}
+
+static void
+begin(struct ledger_file *l)
+{
+	l->end.entries = 0;
+	pdv_ledger_before_first(l->owner.vault, l->end.hash);
+	l->seen = l->wanted != NULL && memcmp(l->wanted, l->end.hash, PDV_LEDGER_HASH_LEN) == 0;
+}
+
+/* Whose it is, at its beginning. */
+static enum pdv_code
+read_head(struct ledger_file *l, struct failure *f)
+{
+	uint8_t head[HEAD_LEN];
+	ssize_t n = read_all(l->fd, head, sizeof(head));
+
+	if (n < 0)
+		return storage(l, f, "cannot be read");
+	if (n != HEAD_LEN || memcmp(head, MAGIC, MAGIC_LEN) != 0)
+		return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is no copy of a ledger", l->path);
+	memcpy(l->owner.vault, head + MAGIC_LEN, PDV_ID_LEN);
+	memcpy(l->owner.signing_key, head + MAGIC_LEN + PDV_ID_LEN, PDV_SIGNING_KEY_LEN);
+	begin(l);
+	return PDV_OK;
+}
+
+/* *rest: bytes of an entry that was cut off, at the end. */
+static enum pdv_code
+read_items(struct ledger_file *l, size_t *rest, struct failure *f)
+{
+	struct pdv_ledger_proof p;
+	uint8_t item[ITEM_LEN];
+	enum pdv_code rc;
+	ssize_t n;
+
+	while ((n = read_all(l->fd, item, sizeof(item))) == ITEM_LEN) {
+		memcpy(p.entry, item, sizeof(p.entry));
+		memcpy(p.signature, item + sizeof(p.entry), sizeof(p.signature));
+		if ((rc = follow(l, &p, f)) != PDV_OK)
+			return rc;
+	}
+	if (n < 0)
+		return storage(l, f, "cannot be read");
+	*rest = (size_t)n;
+	return PDV_OK;
+}
+
+enum pdv_code
+ledger_file_read(struct ledger_file *l, struct failure *f)
+{
+	enum pdv_code rc;
+	size_t rest;
+
+	if ((l->fd = open(l->path, O_RDONLY | O_CLOEXEC)) < 0)
+		return errno == ENOENT ? failure_set(f, PDV_NOT_FOUND, "FILE", "%s: is not there", l->path) :
+		    storage(l, f, "cannot be opened");
+	if ((rc = read_head(l, f)) != PDV_OK || (rc = read_items(l, &rest, f)) != PDV_OK)
+		return rc;
+	return rest == 0 ? PDV_OK : broken(l, f, "an entry that is cut off");
+}
+
+/* A new name is durable only when its folder is flushed. */
+static bool
+flush_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	int fd = folder != NULL ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool done = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	free(folder);
+	return done;
+}
+
+static enum pdv_code
+make(struct ledger_file *l, struct failure *f)
+{
+	uint8_t head[HEAD_LEN];
+
+	memcpy(head, MAGIC, MAGIC_LEN);
+	memcpy(head + MAGIC_LEN, l->owner.vault, PDV_ID_LEN);
+	memcpy(head + MAGIC_LEN + PDV_ID_LEN, l->owner.signing_key, PDV_SIGNING_KEY_LEN);
+	if (ftruncate(l->fd, 0) != 0 || !write_all(l->fd, head, sizeof(head)) || !flush_folder(l->path))
+		return storage(l, f, "cannot be written");
+	begin(l);
+	return PDV_OK;
+}
+
+enum pdv_code
+ledger_file_extend(struct ledger_file *l, struct failure *f)
+{
+	struct ledger_owner ours = l->owner;
+	struct stat st;
+	enum pdv_code rc;
+	size_t rest;
+
+	if ((l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0)
+		return storage(l, f, "cannot be opened");
+	if (fstat(l->fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return storage(l, f, "is not a regular file");
+	/* Cut off while it was made: there is nothing in it yet. */
+	if (st.st_size < HEAD_LEN)
+		return make(l, f);
+	if ((rc = read_head(l, f)) != PDV_OK)
+		return rc;
+	if (memcmp(&l->owner, &ours, sizeof(ours)) != 0)
+		return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is another vault's", l->path);
+	if ((rc = read_items(l, &rest, f)) != PDV_OK)
+		return rc;
+	if (rest > 0 && ftruncate(l->fd, st.st_size - (off_t)rest) != 0)
+		return storage(l, f, "cannot be written");
+	return PDV_OK;
+}
+
+enum pdv_code
+ledger_file_add(struct ledger_file *l, const struct pdv_ledger_proof *p, struct failure *f)
+{
+	uint8_t item[ITEM_LEN];
+	enum pdv_code rc = follow(l, p, f);
+
+	if (rc != PDV_OK)
+		return rc;
+	memcpy(item, p->entry, sizeof(p->entry));
+	memcpy(item + sizeof(p->entry), p->signature, sizeof(p->signature));
+	return write_all(l->fd, item, sizeof(item)) ? PDV_OK : storage(l, f, "cannot be written");
+}
+
+enum pdv_code
+ledger_file_keep(struct ledger_file *l, struct failure *f)
+{
+	return fsync(l->fd) == 0 ? PDV_OK : storage(l, f, "cannot be flushed");
+}
+
+void
+ledger_file_close(struct ledger_file *l)
+{
+	if (l->fd >= 0)
+		(void)close(l->fd);
+	l->fd = -1;
+}

@@ -1,0 +1,56 @@
+/*
+ * A copy of a vault's ledger of erasures in a file (docs/FORMAT.md, copy of the ledger), which only grows, and
+ * is verified without the vault: each entry is signed, and follows on the one before.
+ */
+#ifndef CLI_LEDGER_FILE_H
+#define CLI_LEDGER_FILE_H
+
+#include "failure.h"
+#include "pdvault/pdvault.h"
+
+/* Whose ledger it is. */
+struct ledger_owner {
+	uint8_t vault[PDV_ID_LEN];
+	uint8_t signing_key[PDV_SIGNING_KEY_LEN];
+};
+
+/* How far a file goes. */
+struct ledger_end {
+	uint64_t entries;
+	uint8_t hash[PDV_LEDGER_HASH_LEN];	/* of the newest */
+};
+
+struct ledger_file {
+	int fd;
+	const char *path;			/* of the caller */
+	struct ledger_owner owner;
+	struct ledger_end end;
+	const uint8_t *wanted;			/* a hash that ought to come, or NULL */
+	bool seen;				/* it came */
+};
+
+/*
+ * ledger_file_read(l, f):
+ * Open ${l->path} to read and verify all of it. NOT_FOUND: there is none. DATA_LOSS: it is no such file, an
+ * entry is missing, changed, cut off or another vault's; ${f} says which. ledger_file_close() in any case.
+ */
+enum pdv_code ledger_file_read(struct ledger_file *l, struct failure *f);
+
+/*
+ * ledger_file_extend(l, f):
+ * Open ${l->path} to add to it, verified as by ledger_file_read(); one that is not there is made for
+ * ${l->owner}, which it otherwise must be of (DATA_LOSS). An entry that was cut off while it was added is
+ * taken away.
+ */
+enum pdv_code ledger_file_extend(struct ledger_file *l, struct failure *f);
+
+/* ledger_file_add(l, p, f): the next entry, verified. DATA_LOSS: it does not follow, or is not signed. */
+enum pdv_code ledger_file_add(
+    struct ledger_file *l, const struct pdv_ledger_proof *p, struct failure *f);
+
+/* ledger_file_keep(l, f): what was added is durable. */
+enum pdv_code ledger_file_keep(struct ledger_file *l, struct failure *f);
+
+void ledger_file_close(struct ledger_file *l);
+
+#endif /* CLI_LEDGER_FILE_H */

@@ -1,0 +1,167 @@
+#include <sodium.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json_out.h"
+#include "ledger_file.h"
+#include "nouns.h"
+#include "session.h"
+
+/* Hexadecimal of exactly ${len} bytes. */
+static enum pdv_code
+hex(const char *text, uint8_t *out, size_t len, struct failure *f)
+{
+	const char *end = NULL;
+	size_t got = 0;
+
+	if (sodium_hex2bin(out, len, text, strlen(text), NULL, &got, &end) != 0 || *end != '\0' || got != len)
+		return failure_usage(f, "%zu bytes in hexadecimal are wanted", len);
+	return PDV_OK;
+}
+
+static enum pdv_code
+get_owner(struct session *s, struct ledger_owner *out, uint64_t *entries, struct failure *f)
+{
+	const struct pdv_status *status;
+	struct pdv_result *r = NULL;
+	enum pdv_code rc;
+
+	(void)pdv_get_status(s->client, &s->options, &r);
+	if ((rc = session_failed(r, f)) == PDV_OK) {
+		status = pdv_result_status(r);
+		memcpy(out->vault, status->vault, sizeof(out->vault));
+		memcpy(out->signing_key, status->signing_key, sizeof(out->signing_key));
+		*entries = status->ledger_entries;
+	}
+	pdv_result_free(r);
+	return rc;
+}
+
+static json_t *
+end_json(const struct ledger_owner *o, const struct ledger_end *e)
+{
+	return json_pack("{s:o, s:o, s:I, s:o}", "vault", json_out_hex(o->vault, sizeof(o->vault)),
+	    "signing_key", json_out_hex(o->signing_key, sizeof(o->signing_key)),
+	    "entries", (json_int_t)e->entries, "head", json_out_hex(e->hash, sizeof(e->hash)));
+}
+
+enum pdv_code
+noun_ledger_head(const struct args *a, struct failure *f)
+{
+	struct pdv_ledger_page page = {.page_size = PDV_PAGE_MAX};
+	const struct pdv_ledger_proof *proofs;
+	struct session s = {.client = NULL};
+	struct ledger_owner owner;
+	struct ledger_end end = {.entries = 0};
+	struct pdv_ledger_entry entry;
+	struct pdv_result *r = NULL;
+	uint64_t entries;
+	size_t count = 0;
+	enum pdv_code rc;
+	int more;
+
+	if ((rc = session_open(&s, a, 0, f)) != PDV_OK ||
+	    (rc = get_owner(&s, &owner, &entries, f)) != PDV_OK)
+		goto out;
+	/* The last few may not be settled yet: then it is one before them. */
+	page.after = entries > PDV_PAGE_MAX ? entries - PDV_PAGE_MAX : 0;
+	(void)pdv_list_ledger(s.client, &page, &s.options, &r);
+	if ((rc = session_failed(r, f)) != PDV_OK)
+		goto out;
+	proofs = pdv_result_ledger(r, &count, &more);
+	pdv_ledger_before_first(owner.vault, end.hash);
+	if (count > 0) {
+		rc = pdv_ledger_verify(&proofs[count - 1], owner.vault, owner.signing_key, &entry);
+		if (rc != PDV_OK) {
+			(void)failure_set(f, rc, "LEDGER_BROKEN", "the vault's signature is not right");
+			goto out;
+		}
+		end.entries = entry.sequence;
+		memcpy(end.hash, entry.hash, sizeof(end.hash));
+	}
+	rc = json_out_print(end_json(&owner, &end), a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
+out:
+	pdv_result_free(r);
+	session_close(&s);
+	return rc;
+}
+
+/* One page behind what the file has. */
+static enum pdv_code
+add_page(struct session *s, struct ledger_file *l, int *more, struct failure *f)
+{
+	const struct pdv_ledger_page page = {.after = l->end.entries, .page_size = PDV_PAGE_MAX};
+	const struct pdv_ledger_proof *proofs;
+	struct pdv_result *r = NULL;
+	enum pdv_code rc;
+	size_t i, count;
+
+	(void)pdv_list_ledger(s->client, &page, &s->options, &r);
+	if ((rc = session_failed(r, f)) == PDV_OK) {
+		proofs = pdv_result_ledger(r, &count, more);
+		for (i = 0; i < count && rc == PDV_OK; i++)
+			rc = ledger_file_add(l, &proofs[i], f);
+	}
+	pdv_result_free(r);
+	return rc;
+}
+
+enum pdv_code
+noun_ledger_export(const struct args *a, struct failure *f)
+{
+	struct ledger_file l = {.fd = -1, .path = a->operand};
+	struct session s = {.client = NULL};
+	uint64_t entries, before;
+	json_t *doc;
+	enum pdv_code rc;
+	int more = 1;
+
+	if ((rc = session_open(&s, a, 0, f)) != PDV_OK ||
+	    (rc = get_owner(&s, &l.owner, &entries, f)) != PDV_OK ||
+	    (rc = ledger_file_extend(&l, f)) != PDV_OK)
+		goto out;
+	before = l.end.entries;
+	if (before > entries) {
+		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN",
+		    "%s: has more entries than the vault, which was put back or is another one", l.path);
+		goto out;
+	}
+	while (more && rc == PDV_OK)
+		rc = add_page(&s, &l, &more, f);
+	if (rc != PDV_OK || (rc = ledger_file_keep(&l, f)) != PDV_OK)
+		goto out;
+	doc = end_json(&l.owner, &l.end);
+	(void)json_object_set_new(doc, "added", json_integer((json_int_t)(l.end.entries - before)));
+	rc = json_out_print(doc, a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
+out:
+	ledger_file_close(&l);
+	session_close(&s);
+	return rc;
+}
+
+enum pdv_code
+noun_ledger_verify(const struct args *a, struct failure *f)
+{
+	struct ledger_file l = {.fd = -1, .path = a->operand};
+	uint8_t head[PDV_LEDGER_HASH_LEN], key[PDV_SIGNING_KEY_LEN];
+	enum pdv_code rc = PDV_OK;
+
+	if (a->values[FLAG_HEAD] != NULL) {
+		rc = hex(a->values[FLAG_HEAD], head, sizeof(head), f);
+		l.wanted = head;
+	}
+	if (rc == PDV_OK && a->values[FLAG_SIGNING_KEY] != NULL)
+		rc = hex(a->values[FLAG_SIGNING_KEY], key, sizeof(key), f);
+	if (rc != PDV_OK || (rc = ledger_file_read(&l, f)) != PDV_OK)
+		goto out;
+	if (a->values[FLAG_SIGNING_KEY] != NULL && memcmp(key, l.owner.signing_key, sizeof(key)) != 0)
+		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is signed with another key", l.path);
+	else if (l.wanted != NULL && !l.seen)
+		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_OLD", "%s: has no entry with that hash", l.path);
+	if (rc == PDV_OK)
+		rc = json_out_print(end_json(&l.owner, &l.end), a->values[FLAG_JSON] != NULL, STDOUT_FILENO,
+		    f);
+out:
+	ledger_file_close(&l);
+	return rc;
+}
