@@ -46,6 +46,11 @@ static const struct config_key keys[] = {
 	KEY("seal file", "path", PATH, seal_file_path, NULL, 1, 0,
 	    "The key file (mode 0600) whose key wraps the root key. Best on another device than "
 	    "the anchor."),
+	KEY("ledger", "copies", PATHS, ledger_copies, "", 0, CONFIG_LEDGERS_MAX,
+	    "Files on other devices, with commas between them, to which each erasure is copied: what a "
+	    "restored vault has to forget again."),
+	KEY("ledger", "late_after", TIME, ledger_late_ms, "1m", SECOND, 24 * HOUR,
+	    "A copy that lacks an entry for so long makes /readyz fail."),
 	KEY("listen", "urls", URLS, urls, NULL, 0, 0,
 	    "Where to listen; port 0 takes any free one."),
 	KEY("tls", "ca", PATH, tls_ca, NULL, 1, 0,

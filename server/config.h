@@ -18,6 +18,7 @@
 #define CONFIG_WORDS_MAX 64u		/* words of a list */
 #define CONFIG_PRINCIPALS_MAX 256u
 #define CONFIG_COPIES_MAX 3u		/* files of the anchor besides the first */
+#define CONFIG_LEDGERS_MAX 4u		/* copies of the ledger */
 
 struct config_words {
 	char *text;			/* what the words point into */
@@ -39,7 +40,8 @@ struct config_principal {
 
 struct config {
 	char *vault_path, *anchor_path, *seal_file_path;
-	struct config_words anchor_copies;
+	struct config_words anchor_copies, ledger_copies;
+	uint64_t ledger_late_ms;
 	uint64_t vault_number;
 	uint64_t country_code;		/* 0: none */
 	uint64_t map_bytes, reserve_bytes;

@@ -36,6 +36,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(STORE_FULL, "store_full", WARN)                     \
 	X(READ_ONLY, "read_only", ERROR)                      \
 	X(SETTLED, "settled", INFO)                           \
+	X(LEDGER_COPY, "ledger_copy", WARN)                   \
 	X(INDETERMINATE, "indeterminate", ERROR)              \
 	X(INTEGRITY, "integrity", ERROR)                      \
 	X(READER_STUCK, "reader_stuck", ERROR)                \

@@ -27,6 +27,8 @@
 	    "When the server's certificate ends.")                                               \
 	X(ANCHOR_VERIFIED, GAUGE, "anchor_verified_timestamp_seconds",                           \
 	    "When the live slot of the anchor was last read again and gave the root key.")       \
+	X(LEDGER_LAG, GAUGE, "ledger_lag_entries",                                              \
+	    "Entries of the ledger that the copy that lacks most of them lacks.")               \
 	X(SWITCHES, COUNTER, "key_switches_total", "Switches from one epoch to the next.")       \
 	X(COMMITS, COUNTER, "commits_total", "Durable commits of the store.")                    \
 	X(MUTATIONS, COUNTER, "mutations_total", "Mutations committed.")                         \

@@ -9,6 +9,7 @@
 #include "server/harden.h"
 #include "server/http.h"
 #include "server/keys/secret.h"
+#include "server/ledger_copies.h"
 #include "server/methods.h"
 #include "server/notify.h"
 #include "server/rpc/server.h"
@@ -33,7 +34,9 @@ ready(void *owner)
 	struct serve *s = owner;
 	const char *why = atomic_load(&s->state);
 
-	return why != NULL ? why : vault_read_only(s->vault);
+	if (why == NULL)
+		why = vault_read_only(s->vault);
+	return why == NULL && ledger_copies_late(s->copies) ? "LEDGER_COPY_LATE" : why;
 }
 
 static enum status
@@ -95,6 +98,18 @@ start_rpc(struct serve *s)
 }
 
 static enum status
+start_copies(struct serve *s)
+{
+	const struct config *c = s->config;
+	const struct ledger_copies_options o = {
+		.path = c->ledger_copies.word, .count = c->ledger_copies.count, .late_ms = c->ledger_late_ms,
+	};
+
+	_Static_assert(CONFIG_LEDGERS_MAX == LEDGER_COPIES_MAX, "copies of the ledger");
+	return o.count > 0 ? ledger_copies_start(s->vault, &o, &s->copies) : STATUS_OK;
+}
+
+static enum status
 start(struct serve *s, bool force_class_d)
 {
 	struct vault_options o;
@@ -111,6 +126,7 @@ start(struct serve *s, bool force_class_d)
 	registers_wipe();
 	pulse_start(&s->pulse, clock_monotonic_ns());
 	if ((rc = writer_start(s->vault, &s->writer)) != STATUS_OK
+	    || (rc = start_copies(s)) != STATUS_OK
 	    || (rc = start_http(s)) != STATUS_OK)
 		return rc;
 	return start_rpc(s);
@@ -126,6 +142,7 @@ stop(struct serve *s)
 		writer_stop(s->writer);
 	rpc_free(s->rpc);
 	http_stop(s->http);
+	ledger_copies_stop(s->copies);
 	if (s->vault != NULL)
 		vault_close(s->vault);
 	tls_context_free(s->tls);

@@ -212,7 +212,7 @@ list_categories(struct call *c, const struct erasure *e, Pdvault__V1__GetErasure
 }
 
 static enum status
-read_erasure(struct call *c, struct reader *rd, struct erasure *e, struct ledger_proof *proof)
+read_erasure(struct call *c, struct reader *rd, struct erasure *e, struct ledger_proof *proof, bool *settled)
 {
 	const Pdvault__V1__GetErasureRequest *q = (const void *)c->request;
 	struct bytes row;
@@ -224,7 +224,8 @@ read_erasure(struct call *c, struct reader *rd, struct erasure *e, struct ledger
 	if ((rc = erasure_decode(row, e)) != STATUS_OK)
 		return rc;
 	rc = reader_ledger(rd, e->sequence, proof);
-	return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	*settled = rc == STATUS_OK;
+	return rc == STATUS_ABSENT ? STATUS_OK : rc;
 }
 
 static enum status
@@ -236,13 +237,14 @@ get_erasure(struct vault *v, struct call *c)
 	struct reader *rd = NULL;
 	struct erasure *e = arena_alloc(c->arena, sizeof(*e));
 	struct ledger_proof proof;
+	bool settled = false;
 	enum status rc;
 
 	if (r == NULL || e == NULL)
 		return STATUS_NO_MEMORY;
 	if ((rc = reader_begin(v, &rd)) != STATUS_OK)
 		return rc;
-	rc = read_erasure(c, rd, e, &proof);
+	rc = read_erasure(c, rd, e, &proof, &settled);
 	reader_end(rd);
 	if (rc != STATUS_OK)
 		return rc;
@@ -250,11 +252,10 @@ get_erasure(struct vault *v, struct call *c)
 	r->subject = (ProtobufCBinaryData){ SUBJECT_ID_LEN, e->subject };
 	r->epoch = e->epoch;
 	/* K7: until the epoch is settled the old keys may still be somewhere. */
-	r->state = e->epoch > vault_settled(v) && !mutant(done_before_settled) ?
-	    PDVAULT__V1__ERASURE_STATE__PENDING : PDVAULT__V1__ERASURE_STATE__SHREDDED;
+	r->state = settled ? PDVAULT__V1__ERASURE_STATE__SHREDDED : PDVAULT__V1__ERASURE_STATE__PENDING;
 	if ((r->time = service_time(c, e->time_ms)) == NULL)
 		return STATUS_NO_MEMORY;
-	if (r->state == PDVAULT__V1__ERASURE_STATE__SHREDDED &&
+	if (settled &&
 	    (r->ledger = service_proof(c, &proof)) == NULL)
 		return STATUS_NO_MEMORY;
 	c->response = &r->base;

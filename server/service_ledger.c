@@ -17,21 +17,8 @@ validate_list(struct call *c)
 	return rc;
 }
 
-/* The entry of that sequence. STATUS_ABSENT: it is to come, or its epoch is not settled yet. */
 static enum status
-settled_entry(struct vault *v, struct reader *rd, uint64_t sequence, struct ledger_proof *out)
-{
-	struct ledger_entry e;
-	enum status rc = reader_ledger(rd, sequence, out);
-
-	if (rc == STATUS_OK)
-		rc = ledger_decode(bytes_of(out->entry, sizeof(out->entry)), &e);
-	/* K7: until then it does not say what is done. */
-	return rc == STATUS_OK && e.epoch > vault_settled(v) ? STATUS_ABSENT : rc;
-}
-
-static enum status
-fill(struct vault *v, struct reader *rd, struct call *c, Pdvault__V1__ListLedgerResponse *r)
+fill(struct reader *rd, struct call *c, Pdvault__V1__ListLedgerResponse *r)
 {
 	const Pdvault__V1__ListLedgerRequest *q = (const void *)c->request;
 	uint32_t limit = q->page_size > 0 ? q->page_size : VALIDATE_PAGE_DEFAULT;
@@ -41,7 +28,7 @@ fill(struct vault *v, struct reader *rd, struct call *c, Pdvault__V1__ListLedger
 	if ((r->entries = arena_alloc(c->arena, limit * sizeof(r->entries[0]))) == NULL)
 		return STATUS_NO_MEMORY;
 	while (q->after < UINT64_MAX - limit) {
-		if ((rc = settled_entry(v, rd, q->after + r->n_entries + 1, &proof)) != STATUS_OK)
+		if ((rc = reader_ledger(rd, q->after + r->n_entries + 1, &proof)) != STATUS_OK)
 			break;
 		if ((r->more = r->n_entries == limit))
 			break;
@@ -64,7 +51,7 @@ list_ledger(struct vault *v, struct call *c)
 		return STATUS_NO_MEMORY;
 	if ((rc = reader_begin(v, &rd)) != STATUS_OK)
 		return rc;
-	rc = fill(v, rd, c, r);
+	rc = fill(rd, c, r);
 	reader_end(rd);
 	c->response = &r->base;
 	return rc;

@@ -440,6 +440,7 @@ reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 {
 	struct epochs *e = r->vault->epochs;
 	uint8_t hash[SEAL_DIGEST_LEN];
+	struct ledger_entry entry;
 	struct ledger_head head;
 	enum status rc;
 
@@ -450,6 +451,10 @@ reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 	store_snapshot_end(r->snapshot);
 	if (rc != STATUS_OK)
 		return rc;
+	if ((rc = ledger_decode(bytes_of(out->entry, sizeof(out->entry)), &entry)) != STATUS_OK)
+		return rc;
+	if (entry.epoch > vault_settled(r->vault) && !mutant(done_before_settled))
+		return STATUS_ABSENT;
 	ledger_hash(out->entry, hash);
 	/* The pin keeps the root, and all roots have one signing key. */
 	ledger_sign(epoch_root(e, epoch_current(e)), r->vault->id, hash, out->signature);
