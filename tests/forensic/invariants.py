@@ -134,7 +134,7 @@ def ledger(vault):
     head = hashlib.blake2b(vault.rows['meta'][b'vault'][:16], digest_size=32).digest()
     entries, count = vault.rows['ledger'], 0
     living = {p.id: p.slot for p in vault.people.values()}
-    named = set()
+    named, slots = set(), {}
     for key in sorted(entries):
         entry, count = entries[key], count + 1
         same((number(key), number(entry[:8]), len(entry)), (count, count, 99), 'the sequence of an entry of the ledger')
@@ -144,7 +144,9 @@ def ledger(vault):
         must(row is not None, 'an entry of the ledger without its erasure')
         same(row, subject + entry[8:24] + entry[64:67] + entry[:8], 'an erasure and its entry in the ledger')
         must(number(entry[24:32]) < vault.next_slot, 'a slot above the next')
-        must(living.get(subject) == (None if entry[66] else number(entry[24:32])), 'the slot of an erasure')
+        must(entry[66] in (0, 1) and not (entry[66] and subject in living), 'an erasure of somebody who lives')
+        must(living.get(subject, number(entry[24:32])) == number(entry[24:32]), 'the slot of an erasure')
+        must(slots.setdefault(subject, entry[24:32]) == entry[24:32], 'the slot of a subject')
         named.add(entry[48:64])
     must(named == set(vault.rows['erasures']), 'an erasure that is not in the ledger')
     same(vault.rows['meta'][b'ledger'], count.to_bytes(8, 'big') + head, 'the head of the ledger')

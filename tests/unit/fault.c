@@ -10,7 +10,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static unsigned wanted, from, upto;
+static unsigned from, upto;
+static _Atomic unsigned wanted;		/* set last: then the others are what they are to be */
 static int failure;
 static _Atomic unsigned count, unflushed;
 
