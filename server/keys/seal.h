@@ -107,11 +107,12 @@ void seal_tag(const struct key *k, const char *label, struct bytes a, struct byt
 /* Unkeyed BLAKE2b-256. */
 void seal_digest(struct bytes in, uint8_t out[static SEAL_DIGEST_LEN]);
 
-/* Ed25519 (RFC 8032); ${seed} is a key made SEAL_FOR_SIGNING. */
+/* Ed25519 (RFC 8032); ${seed} is a key made SEAL_FOR_SIGNING, ${public} what seal_public() gave for it. */
 #define SEAL_SIGNATURE_LEN 64u
 #define SEAL_PUBLIC_LEN 32u
 void seal_public(const struct key *seed, uint8_t out[static SEAL_PUBLIC_LEN]);
-void seal_sign(const struct key *seed, struct bytes said, uint8_t out[static SEAL_SIGNATURE_LEN]);
+void seal_sign(const struct key *seed, const uint8_t public[static SEAL_PUBLIC_LEN], struct bytes said,
+    uint8_t out[static SEAL_SIGNATURE_LEN]);
 
 /* STATUS_FORGED: not signed so by the owner of that public key. */
 enum status seal_verify(const uint8_t public[static SEAL_PUBLIC_LEN], struct bytes said,

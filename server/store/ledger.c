@@ -88,7 +88,8 @@ enum status
 ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
 {
 	const struct vault *v = writeset_vault(ws);
-	uint8_t key[8], hash[SEAL_DIGEST_LEN];
+	struct ledger_signer signer = { epoch_root(v->epochs, epoch_current(v->epochs)), v->id, v->public_key };
+	uint8_t key[8];
 	struct bytes value;
 	enum status rc;
 
@@ -98,8 +99,7 @@ ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
 	if (value.len != LEDGER_ENTRY_LEN)
 		return STATUS_CORRUPT;
 	memcpy(out->entry, value.p, LEDGER_ENTRY_LEN);
-	ledger_hash(out->entry, hash);
-	ledger_sign(epoch_root(v->epochs, epoch_current(v->epochs)), v->id, hash, out->signature);
+	ledger_sign(&signer, out);
 	return STATUS_OK;
 }
 
@@ -131,13 +131,12 @@ ledger_get(struct store_snapshot *s, uint64_t sequence, uint8_t entry[static LED
 }
 
 void
-ledger_sign(const struct root *root, const uint8_t vault[static VAULT_ID_LEN],
-    const uint8_t hash[static SEAL_DIGEST_LEN], uint8_t out[static SEAL_SIGNATURE_LEN])
+ledger_sign(const struct ledger_signer *s, struct ledger_proof *p)
 {
 	uint8_t said[sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN + SEAL_DIGEST_LEN];
 
 	memcpy(said, LEDGER_LABEL, sizeof(LEDGER_LABEL) - 1);
-	memcpy(said + sizeof(LEDGER_LABEL) - 1, vault, VAULT_ID_LEN);
-	memcpy(said + sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN, hash, SEAL_DIGEST_LEN);
-	seal_sign(&root->signing, bytes_of(said, sizeof(said)), out);
+	memcpy(said + sizeof(LEDGER_LABEL) - 1, s->vault, VAULT_ID_LEN);
+	ledger_hash(p->entry, said + sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN);
+	seal_sign(&s->root->signing, s->public, bytes_of(said, sizeof(said)), p->signature);
 }

@@ -66,8 +66,15 @@ enum status ledger_get(struct store_snapshot *s, uint64_t sequence,
  */
 enum status ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out) MUST_USE;
 
-/* Signs the entry's hash. The caller holds the root (a pin on its epoch, or it is the writer). */
-void ledger_sign(const struct root *root, const uint8_t vault[static VAULT_ID_LEN],
-    const uint8_t hash[static SEAL_DIGEST_LEN], uint8_t out[static SEAL_SIGNATURE_LEN]);
+/*
+ * Hashes p->entry and signs that for the vault with that id and public key. The caller holds the root (a pin on
+ * its epoch, or it is the writer).
+ */
+struct ledger_signer {
+	const struct root *root;
+	const uint8_t *vault, *public;	/* VAULT_ID_LEN, SEAL_PUBLIC_LEN bytes */
+};
+
+void ledger_sign(const struct ledger_signer *s, struct ledger_proof *p);
 
 #endif /* SERVER_STORE_LEDGER_H */

@@ -439,7 +439,6 @@ enum status
 reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 {
 	struct epochs *e = r->vault->epochs;
-	uint8_t hash[SEAL_DIGEST_LEN];
 	struct ledger_entry entry;
 	struct ledger_head head;
 	enum status rc;
@@ -455,8 +454,8 @@ reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 		return rc;
 	if (entry.epoch > vault_settled(r->vault) && !mutant(done_before_settled))
 		return STATUS_ABSENT;
-	ledger_hash(out->entry, hash);
 	/* The pin keeps the root, and all roots have one signing key. */
-	ledger_sign(epoch_root(e, epoch_current(e)), r->vault->id, hash, out->signature);
+	ledger_sign(&(struct ledger_signer){ epoch_root(e, epoch_current(e)), r->vault->id,
+		r->vault->public_key }, out);
 	return STATUS_OK;
 }

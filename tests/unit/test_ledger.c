@@ -91,7 +91,7 @@ example(void **state)
 	seal_public(&root.signing, public);
 	hex("13d9908a70925992ed546007d27f50da68ba7217ef62ac3cca784529ff10471c", want, 32);
 	assert_memory_equal(public, want, 32);
-	ledger_sign(&root, vault, hash, p.signature);
+	ledger_sign(&(struct ledger_signer){ &root, vault, public }, &p);
 	hex("c1581596582a40be96ae52595e43aa9968de9979ca2cb4493223467cbab9e423"
 	    "f7599de18fe5976f676723a0def28fac9e941f45aef78fd4a06c17eb828d5108", want, 64);
 	assert_memory_equal(p.signature, want, 64);
