@@ -267,6 +267,10 @@ demo() {
 	run 3 "$bin/pdvault" subject find --email - <<<'bruno.marchetti@example.com'
 	run 3 "$bin/pdvault" subject find --account 1002
 
+	step 'the erasure stands in the ledger, signed; a copy of it is verified without the vault'
+	run 0 "$bin/pdvault" ledger export "$dir/ledger"
+	run 0 "$bin/pdvault" ledger verify "$dir/ledger"
+
 	step 'the others are still there'
 	run 0 "$bin/pdvault" subject find --account 1001
 

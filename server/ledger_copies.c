@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +15,6 @@
 #include "server/clock.h"
 #include "server/keys/own_file.h"
 #include "server/log.h"
-#include "server/metrics.h"
 #include "server/store/ledger.h"
 #include "server/store/reader.h"
 
@@ -22,132 +22,177 @@
 #define RETRY_NS UINT64_C(5000000000)	/* a place that failed */
 #define AT_ONCE 128u			/* entries written with one flush */
 
-enum { HEAD_LEN = sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN + SEAL_PUBLIC_LEN,
+enum { LABEL_LEN = sizeof(LEDGER_LABEL) - 1, HEAD_LEN = LABEL_LEN + VAULT_ID_LEN + SEAL_PUBLIC_LEN,
 	ITEM_LEN = LEDGER_ENTRY_LEN + SEAL_SIGNATURE_LEN };
 
 struct copy {
+	struct ledger_copies *of;
 	const char *path;
+	pthread_t thread;
+	_Atomic uint64_t held;		/* entries, durable; 0 while it is not open */
+	_Atomic uint64_t caught_ns;	/* when it last had all that were settled */
+
+	/* The thread's own. */
 	int fd;				/* -1: not open */
-	uint64_t entries;		/* whole and durable in it, as far as is known */
+	uint64_t entries;		/* durable in it, as far as is known */
+	bool had;			/* it was open in this life: ${entries} is known */
 	uint64_t retry_ns;
-	uint64_t behind_ns;		/* since when an entry is missing; 0: none is */
-	bool told;			/* that it fails */
+	const char *told;		/* why it fails, as was logged; NULL: it works */
 };
 
 struct ledger_copies {
 	struct vault *vault;
 	struct ledger_copies_options o;
 	struct copy copy[LEDGER_COPIES_MAX];
-	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	bool ending;			/* under the lock */
-	_Atomic bool late;
+	bool ending;			/* under the lock, as the next */
+	unsigned running;
 };
 
-/* Why a place fails, once until it works again. */
+/* Each reason is told once, until it works again. */
 static enum status
 fail(struct copy *c, const char *what)
 {
-	if (!c->told)
+	if (c->told == NULL || strcmp(c->told, what) != 0)
 		log_event(LOG_LEDGER_COPY, LOG_S(PATH, c->path), LOG_S(WHAT, what),
 		    LOG_S(ERRNO, errno != 0 ? strerror(errno) : ""), LOG_N(COUNT, c->entries));
-	c->told = true;
+	c->told = what;
+	atomic_store(&c->held, 0);
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	c->fd = -1;
 	return STATUS_IO;
 }
 
+static enum status
+fail_plain(struct copy *c, const char *what)
+{
+	errno = 0;
+	return fail(c, what);
+}
+
 static void
 head_of(const struct vault *v, uint8_t out[static HEAD_LEN])
 {
-	memcpy(out, LEDGER_LABEL, sizeof(LEDGER_LABEL) - 1);
-	memcpy(out + sizeof(LEDGER_LABEL) - 1, vault_id(v), VAULT_ID_LEN);
-	memcpy(out + sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN, vault_public_key(v), SEAL_PUBLIC_LEN);
+	memcpy(out, LEDGER_LABEL, LABEL_LEN);
+	memcpy(out + LABEL_LEN, vault_id(v), VAULT_ID_LEN);
+	memcpy(out + LABEL_LEN + VAULT_ID_LEN, vault_public_key(v), SEAL_PUBLIC_LEN);
 }
 
 static bool
-write_all(int fd, const uint8_t *p, size_t len)
+write_all(int fd, const uint8_t *p, size_t len, off_t at)
 {
 	while (len > 0) {
-		ssize_t n = write(fd, p, len);
+		ssize_t n = pwrite(fd, p, len, at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return false;
 		p += n;
+		at += n;
 		len -= (size_t)n;
 	}
 	return true;
 }
 
-/* Cut off before it had anything in it, or new. */
+/* The vault's own entry; its pin ends before any file is touched. */
 static enum status
-begin(const struct vault *v, struct copy *c)
+own_entry(struct ledger_copies *l, uint64_t sequence, struct ledger_proof *out, bool sign)
 {
-	uint8_t head[HEAD_LEN];
+	struct reader *rd = NULL;
+	bool settled;
+	enum status rc = reader_begin(l->vault, &rd);
 
-	head_of(v, head);
-	if (ftruncate(c->fd, 0) != 0 || !write_all(c->fd, head, sizeof(head)) || fsync(c->fd) != 0 ||
-	    !own_file_flush_folder(c->path))
-		return fail(c, "cannot be written");
-	c->entries = 0;
-	return STATUS_OK;
+	if (rc != STATUS_OK)
+		return rc;
+	rc = sign ? reader_ledger(rd, sequence, out) : reader_ledger_entry(rd, sequence, out->entry, &settled);
+	reader_end(rd);
+	return rc;
 }
 
-/* Its newest entry must be the store's of that sequence: each holds the hash of all before. */
+/* Its newest entry must be the vault's of that sequence: each holds the hash of all before. */
 static enum status
-match(struct copy *c, struct reader *rd)
+match(struct copy *c, uint64_t entries)
 {
 	uint8_t item[ITEM_LEN];
 	struct ledger_proof own;
+	enum status rc;
 
-	if (c->entries == 0)
+	if (entries == 0)
 		return STATUS_OK;
 	errno = 0;
-	if (pread(c->fd, item, sizeof(item), (off_t)(HEAD_LEN + (c->entries - 1) * ITEM_LEN)) != ITEM_LEN)
+	if (pread(c->fd, item, sizeof(item), (off_t)(HEAD_LEN + (entries - 1) * ITEM_LEN)) != ITEM_LEN)
 		return fail(c, "cannot be read");
-	errno = 0;
-	if (reader_ledger(rd, c->entries, &own) != STATUS_OK ||
-	    memcmp(own.entry, item, sizeof(own.entry)) != 0)
-		return fail(c, "has entries that the vault has not: one of them was put back");
+	rc = own_entry(c->of, entries, &own, false);
+	if (rc != STATUS_OK && rc != STATUS_ABSENT)
+		return fail_plain(c, "the vault's own ledger cannot be read");
+	if (rc == STATUS_ABSENT || memcmp(own.entry, item, sizeof(own.entry)) != 0)
+		return fail_plain(c, "has entries that the vault has not: one of them was put back");
 	return STATUS_OK;
 }
 
-/* The file as it was left: a last entry that is not whole is taken away. */
+/* The file as it was left, or empty. What is not a copy is not touched. */
 static enum status
-resume(const struct vault *v, struct copy *c, struct reader *rd, off_t size)
+resume(struct copy *c, off_t size)
 {
 	uint8_t head[HEAD_LEN], found[HEAD_LEN];
-	off_t rest = (size - HEAD_LEN) % ITEM_LEN;
+	size_t want = size < HEAD_LEN ? (size_t)size : (size_t)HEAD_LEN;
+	uint64_t entries = size < HEAD_LEN ? 0 : (uint64_t)(size - HEAD_LEN) / ITEM_LEN;
+	enum status rc;
 
-	head_of(v, head);
+	head_of(c->of->vault, head);
 	errno = 0;
-	if (pread(c->fd, found, sizeof(found), 0) != HEAD_LEN)
+	if (pread(c->fd, found, want, 0) != (ssize_t)want)
 		return fail(c, "cannot be read");
+	if (memcmp(head, found, want) != 0)
+		return fail_plain(c, "is not a copy of this vault's ledger");
+	if ((rc = match(c, entries)) != STATUS_OK)
+		return rc;
+	/* An entry whose flush failed may look written: what is not known to be durable is written again. */
+	if (c->had && entries > c->entries)
+		entries = c->entries;
 	errno = 0;
-	if (memcmp(head, found, sizeof(head)) != 0)
-		return fail(c, "is not a copy of this vault's ledger");
-	c->entries = (uint64_t)(size - HEAD_LEN) / ITEM_LEN;
-	if (rest != 0 && ftruncate(c->fd, size - rest) != 0)
+	if ((want < HEAD_LEN && !write_all(c->fd, head, sizeof(head), 0)) ||
+	    ftruncate(c->fd, (off_t)(HEAD_LEN + entries * ITEM_LEN)) != 0 || fsync(c->fd) != 0 ||
+	    !own_file_flush_folder(c->path))
 		return fail(c, "cannot be written");
-	return match(c, rd);
+	c->entries = entries;
+	return STATUS_OK;
+}
+
+static void
+tell_device(const struct copy *c, const struct stat *file)
+{
+	struct stat store;
+
+	if (c->told == NULL && c->of->o.store != NULL && stat(c->of->o.store, &store) == 0 &&
+	    store.st_dev == file->st_dev)
+		log_event(LOG_LEDGER_COPY, LOG_S(PATH, c->path),
+		    LOG_S(WHAT, "lies on the store's own device, and goes with it"));
 }
 
 static enum status
-open_copy(const struct vault *v, struct copy *c, struct reader *rd)
+open_copy(struct copy *c)
 {
 	struct stat st;
+	enum status rc;
 
 	errno = 0;
-	c->fd = open(c->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	/* One that was there and is gone: perhaps its volume is, and this would be a place beneath. */
+	c->fd = open(c->path, O_RDWR | (c->had ? 0 : O_CREAT) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (c->fd < 0 || fstat(c->fd, &st) != 0)
-		return fail(c, "cannot be opened");
-	if (!S_ISREG(st.st_mode))
-		return fail(c, "is not a regular file");
-	return st.st_size < HEAD_LEN ? begin(v, c) : resume(v, c, rd, st.st_size);
+		return fail(c, c->had ? "is gone; only a start makes it anew" : "cannot be opened");
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
+		return fail_plain(c, "is not a file of ours alone");
+	if (flock(c->fd, LOCK_EX | LOCK_NB) != 0)
+		return fail(c, "is locked: it is named twice, or another process adds to it");
+	if ((rc = resume(c, st.st_size)) != STATUS_OK)
+		return rc;
+	tell_device(c, &st);
+	c->had = true;
+	return STATUS_OK;
 }
 
 /* Nobody has removed it, put another in its place or written to it; nor was its place unmounted. */
@@ -163,124 +208,94 @@ check(struct copy *c)
 	return STATUS_OK;
 }
 
-/* Entries behind what it has, as many as one flush takes. *more: as many again may follow. */
+/* Entries behind what it has, as many as one flush takes. *all: that were all. */
 static enum status
-append(struct copy *c, struct reader *rd, bool *more)
+append(struct copy *c, bool *all)
 {
 	uint8_t items[AT_ONCE * ITEM_LEN];
 	struct ledger_proof p;
 	uint64_t n = 0;
 	enum status rc = STATUS_OK;
 
-	while (n < AT_ONCE && (rc = reader_ledger(rd, c->entries + n + 1, &p)) == STATUS_OK) {
+	while (n < AT_ONCE && (rc = own_entry(c->of, c->entries + n + 1, &p, true)) == STATUS_OK) {
 		memcpy(items + n * ITEM_LEN, p.entry, sizeof(p.entry));
 		memcpy(items + n * ITEM_LEN + sizeof(p.entry), p.signature, sizeof(p.signature));
 		n++;
 	}
-	*more = n == AT_ONCE;
-	if (n == 0)
-		return rc == STATUS_ABSENT ? STATUS_OK : rc;
+	if (rc != STATUS_OK && rc != STATUS_ABSENT)
+		return fail_plain(c, "the vault's own ledger cannot be read");
+	*all = rc == STATUS_ABSENT;
 	errno = 0;
-	if (!write_all(c->fd, items, n * ITEM_LEN) || fdatasync(c->fd) != 0)
+	if (n > 0 && (!write_all(c->fd, items, n * ITEM_LEN, (off_t)(HEAD_LEN + c->entries * ITEM_LEN)) ||
+	    fdatasync(c->fd) != 0))
 		return fail(c, "cannot be written");
 	c->entries += n;
+	atomic_store(&c->held, c->entries);
 	return STATUS_OK;
 }
 
-/* One place, as far as it goes in one pin. */
-static enum status
-advance(struct ledger_copies *l, struct copy *c, bool *more)
+/* As far as it goes in one flush. *all: it has what was settled when this began. */
+static void
+pass(struct copy *c, uint64_t now, bool last, bool *all)
 {
-	struct reader *rd = NULL;
-	enum status rc;
+	enum status rc = STATUS_OK;
 
-	*more = false;
-	if ((rc = reader_begin(l->vault, &rd)) != STATUS_OK)
-		return rc;
-	rc = c->fd < 0 ? open_copy(l->vault, c, rd) : check(c);
+	*all = true;
+	if (c->fd < 0 && now < c->retry_ns && !last)
+		return;
+	rc = c->fd < 0 ? open_copy(c) : check(c);
 	if (rc == STATUS_OK)
-		rc = append(c, rd, more);
-	reader_end(rd);
-	if (rc == STATUS_OK && c->told) {
-		c->told = false;
+		rc = append(c, all);
+	if (rc != STATUS_OK) {
+		*all = true;
+		c->retry_ns = now + RETRY_NS;
+		return;
+	}
+	if (*all)
+		atomic_store(&c->caught_ns, now);
+	if (c->told != NULL)
 		log_event(LOG_LEDGER_COPY, LOG_S(PATH, c->path), LOG_S(WHAT, "works again"),
 		    LOG_N(COUNT, c->entries));
-	}
-	return rc;
+	c->told = NULL;
 }
 
-/* All places; then how far they are behind. */
-static void
-pass(struct ledger_copies *l, uint64_t now)
+static struct timespec
+in(uint64_t ms)
 {
-	uint64_t worst = 0, entries = 0;
-	struct vault_status s;
-	bool late = false, more;
+	struct timespec t;
 
-	for (size_t i = 0; i < l->o.count; i++) {
-		struct copy *c = &l->copy[i];
-
-		do {
-			if (c->fd < 0 && now < c->retry_ns)
-				break;
-			if (advance(l, c, &more) != STATUS_OK) {
-				c->retry_ns = now + RETRY_NS;
-				break;
-			}
-		} while (more);
-	}
-	if (vault_status(l->vault, &s) == STATUS_OK)
-		entries = s.ledger_entries;
-	for (size_t i = 0; i < l->o.count; i++) {
-		struct copy *c = &l->copy[i];
-		uint64_t behind = entries > c->entries ? entries - c->entries : 0;
-
-		/* A file that is refused has all of them to come. */
-		if (behind == 0 && c->fd >= 0)
-			c->behind_ns = 0;
-		else if (c->behind_ns == 0)
-			c->behind_ns = now;
-		late = late || (c->behind_ns != 0 && now - c->behind_ns > l->o.late_ms * 1000000);
-		worst = behind > worst ? behind : worst;
-	}
-	metrics_set(METRIC_LEDGER_LAG, worst);
-	atomic_store(&l->late, late);
+	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	t.tv_sec += (time_t)(ms / 1000);
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
 }
 
 static void *
 run(void *arg)
 {
-	struct ledger_copies *l = arg;
-	struct timespec until;
-	bool ending = false;
+	struct copy *c = arg;
+	struct ledger_copies *l = c->of;
+	bool ending = false, all = true;
 
-	while (!ending) {
-		must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-		until.tv_nsec += PASS_MS * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
+	while (!ending || !all) {
+		struct timespec until = in(PASS_MS);
+
+		registers_wipe();
 		must(pthread_mutex_lock(&l->lock) == 0);
-		if (!l->ending)
+		if (all && !l->ending)
 			(void)pthread_cond_timedwait(&l->wake, &l->lock, &until);
 		ending = l->ending;
 		must(pthread_mutex_unlock(&l->lock) == 0);
-		pass(l, clock_monotonic_ns());
-		registers_wipe();
+		pass(c, clock_monotonic_ns(), ending, &all);
 	}
+	registers_wipe();
+	must(pthread_mutex_lock(&l->lock) == 0);
+	l->running--;
+	must(pthread_cond_broadcast(&l->wake) == 0);
+	must(pthread_mutex_unlock(&l->lock) == 0);
 	return NULL;
-}
-
-static void
-copies_free(struct ledger_copies *l)
-{
-	if (l == NULL)
-		return;
-	for (size_t i = 0; i < l->o.count; i++)
-		if (l->copy[i].fd >= 0)
-			(void)close(l->copy[i].fd);
-	(void)pthread_cond_destroy(&l->wake);
-	(void)pthread_mutex_destroy(&l->lock);
-	free(l);
 }
 
 enum status
@@ -288,42 +303,92 @@ ledger_copies_start(struct vault *v, const struct ledger_copies_options *o, stru
 {
 	struct ledger_copies *l = calloc(1, sizeof(*l));
 	pthread_condattr_t attr;
+	bool all = true;
 
 	must(o->count <= LEDGER_COPIES_MAX);
 	if (l == NULL)
 		return STATUS_NO_MEMORY;
 	l->vault = v;
 	l->o = *o;
-	for (size_t i = 0; i < o->count; i++)
-		l->copy[i] = (struct copy){ .path = o->path[i], .fd = -1 };
 	must(pthread_mutex_init(&l->lock, NULL) == 0);
 	must(pthread_condattr_init(&attr) == 0);
 	must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
 	must(pthread_cond_init(&l->wake, &attr) == 0);
 	must(pthread_condattr_destroy(&attr) == 0);
-	if (pthread_create(&l->thread, NULL, run, l) != 0) {
-		copies_free(l);
+	for (size_t i = 0; i < o->count; i++) {
+		l->copy[i].of = l;
+		l->copy[i].path = o->path[i];
+		l->copy[i].fd = -1;
+		atomic_store(&l->copy[i].caught_ns, clock_monotonic_ns());
+	}
+	must(pthread_mutex_lock(&l->lock) == 0);
+	for (size_t i = 0; i < o->count && all; i++) {
+		all = pthread_create(&l->copy[i].thread, NULL, run, &l->copy[i]) == 0;
+		l->running += all;
+	}
+	l->o.count = l->running;
+	must(pthread_mutex_unlock(&l->lock) == 0);
+	if (!all) {
+		(void)!ledger_copies_stop(l, UINT32_MAX);
 		return STATUS_NO_MEMORY;
 	}
 	*out = l;
 	return STATUS_OK;
 }
 
-void
-ledger_copies_stop(struct ledger_copies *l)
+bool
+ledger_copies_stop(struct ledger_copies *l, uint64_t patience_ms)
 {
+	struct timespec until = in(patience_ms);
+	bool ended;
+	int rc = 0;
+
 	if (l == NULL)
-		return;
+		return true;
 	must(pthread_mutex_lock(&l->lock) == 0);
 	l->ending = true;
-	must(pthread_cond_signal(&l->wake) == 0);
+	must(pthread_cond_broadcast(&l->wake) == 0);
+	while (l->running > 0 && rc == 0)
+		rc = pthread_cond_timedwait(&l->wake, &l->lock, &until);
+	ended = l->running == 0;
 	must(pthread_mutex_unlock(&l->lock) == 0);
-	must(pthread_join(l->thread, NULL) == 0);
-	copies_free(l);
+	if (!ended)
+		return false;
+	for (size_t i = 0; i < l->o.count; i++) {
+		must(pthread_join(l->copy[i].thread, NULL) == 0);
+		if (l->copy[i].fd >= 0)
+			(void)close(l->copy[i].fd);
+	}
+	(void)pthread_cond_destroy(&l->wake);
+	(void)pthread_mutex_destroy(&l->lock);
+	free(l);
+	return true;
 }
 
 bool
-ledger_copies_late(const struct ledger_copies *l)
+ledger_copies_late(struct ledger_copies *l)
 {
-	return l != NULL && atomic_load(&l->late);
+	uint64_t now = clock_monotonic_ns();
+	bool late = false;
+
+	for (size_t i = 0; l != NULL && i < l->o.count; i++) {
+		uint64_t caught = atomic_load(&l->copy[i].caught_ns);
+
+		late = late || (now > caught && now - caught > l->o.late_ms * 1000000);
+	}
+	return late;
+}
+
+uint64_t
+ledger_copies_lag(struct ledger_copies *l, uint64_t entries)
+{
+	uint64_t worst = 0;
+
+	for (size_t i = 0; l != NULL && i < l->o.count; i++) {
+		uint64_t held = atomic_load(&l->copy[i].held);
+		uint64_t lag = entries > held ? entries - held : 0;
+
+		worst = lag > worst ? lag : worst;
+	}
+	return worst;
 }

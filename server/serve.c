@@ -1,6 +1,7 @@
 #include "server/serve.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "client/transport/registers.h"
 #include "client/transport/tls_context.h"
@@ -19,6 +20,7 @@
 
 /* Besides connections: the store, the anchor, listeners, nng's and libmicrohttpd's own. */
 #define SPARE_DESCRIPTORS 128u
+#define COPIES_PATIENCE_MS 5000u
 
 static const char *
 alive(void *owner)
@@ -102,7 +104,8 @@ start_copies(struct serve *s)
 {
 	const struct config *c = s->config;
 	const struct ledger_copies_options o = {
-		.path = c->ledger_copies.word, .count = c->ledger_copies.count, .late_ms = c->ledger_late_ms,
+		.path = c->ledger_copies.word, .count = c->ledger_copies.count, .store = c->vault_path,
+		.late_ms = c->ledger_late_ms,
 	};
 
 	_Static_assert(CONFIG_LEDGERS_MAX == LEDGER_COPIES_MAX, "copies of the ledger");
@@ -142,7 +145,12 @@ stop(struct serve *s)
 		writer_stop(s->writer);
 	rpc_free(s->rpc);
 	http_stop(s->http);
-	ledger_copies_stop(s->copies);
+	if (!ledger_copies_stop(s->copies, COPIES_PATIENCE_MS)) {
+		/* In a system call that nothing ends; it goes with the process, and so do all keys. */
+		log_event(LOG_LEDGER_COPY, LOG_S(WHAT, "a copy's place hangs: ended without it"));
+		log_event(LOG_STOP);
+		_exit(0);
+	}
 	if (s->vault != NULL)
 		vault_close(s->vault);
 	tls_context_free(s->tls);

@@ -6,6 +6,7 @@
 #include "client/transport/tls_context.h"
 #include "server/clock.h"
 #include "server/keys/secret.h"
+#include "server/ledger_copies.h"
 #include "server/notify.h"
 #include "server/rpc/server.h"
 #include "server/serve_internal.h"
@@ -64,6 +65,7 @@ gauges(struct serve *s)
 	metrics_set(METRIC_ERASED, st.erased);
 	metrics_set(METRIC_STORE_BYTES, st.store_used);
 	metrics_set(METRIC_STORE_LIMIT, st.store_limit);
+	metrics_set(METRIC_LEDGER_LAG, ledger_copies_lag(s->copies, st.ledger_entries));
 }
 
 static struct timespec

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,6 +78,9 @@ follow(struct ledger_file *l, const struct pdv_ledger_proof *p, struct failure *
 		return broken(l, f, "an entry that does not follow on the one before");
 	l->end.entries++;
 	memcpy(l->end.hash, e.hash, sizeof(e.hash));
+	memcpy(l->newest, p->entry, sizeof(l->newest));
+	if (l->each != NULL)
+		l->each(&e, l->arg);
 	l->seen = l->seen || (l->wanted != NULL && memcmp(l->wanted, e.hash, sizeof(e.hash)) == 0);
 	return PDV_OK;
 }
@@ -146,7 +150,8 @@ static bool
 flush_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	size_t len = slash == path ? 1 : slash != NULL ? (size_t)(slash - path) : 0;
+	char *folder = slash == NULL ? strdup(".") : strndup(path, len);
 	int fd = folder != NULL ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	bool done = fd >= 0 && fsync(fd) == 0;
 
@@ -156,14 +161,20 @@ flush_folder(const char *path)
 	return done;
 }
 
+/* New, or cut off while it was made; anything else is somebody's. */
 static enum pdv_code
-make(struct ledger_file *l, struct failure *f)
+make(struct ledger_file *l, size_t size, struct failure *f)
 {
-	uint8_t head[HEAD_LEN];
+	uint8_t head[HEAD_LEN], found[HEAD_LEN];
 
 	memcpy(head, MAGIC, MAGIC_LEN);
 	memcpy(head + MAGIC_LEN, l->owner.vault, PDV_ID_LEN);
 	memcpy(head + MAGIC_LEN + PDV_ID_LEN, l->owner.signing_key, PDV_SIGNING_KEY_LEN);
+	if (read_all(l->fd, found, size) != (ssize_t)size)
+		return storage(l, f, "cannot be read");
+	if (memcmp(head, found, size) != 0)
+		return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is no copy of this vault's ledger",
+		    l->path);
 	if (ftruncate(l->fd, 0) != 0 || !write_all(l->fd, head, sizeof(head)) || !flush_folder(l->path))
 		return storage(l, f, "cannot be written");
 	begin(l);
@@ -178,13 +189,16 @@ ledger_file_extend(struct ledger_file *l, struct failure *f)
 	enum pdv_code rc;
 	size_t rest;
 
-	if ((l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0)
+	if ((l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600)) < 0)
 		return storage(l, f, "cannot be opened");
-	if (fstat(l->fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return storage(l, f, "is not a regular file");
-	/* Cut off while it was made: there is nothing in it yet. */
+	if (flock(l->fd, LOCK_EX | LOCK_NB) != 0)
+		return failure_set(f, PDV_ABORTED, "FILE", "%s: another process adds to it", l->path);
+	if (fstat(l->fd, &st) != 0)
+		return storage(l, f, "cannot be looked at");
+	if (!S_ISREG(st.st_mode))
+		return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is not a regular file", l->path);
 	if (st.st_size < HEAD_LEN)
-		return make(l, f);
+		return make(l, (size_t)st.st_size, f);
 	if ((rc = read_head(l, f)) != PDV_OK)
 		return rc;
 	if (memcmp(&l->owner, &ours, sizeof(ours)) != 0)

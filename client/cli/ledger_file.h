@@ -25,7 +25,10 @@ struct ledger_file {
 	const char *path;			/* of the caller */
 	struct ledger_owner owner;
 	struct ledger_end end;
+	uint8_t newest[PDV_LEDGER_ENTRY_LEN];	/* entry, where there is one */
 	const uint8_t *wanted;			/* a hash that ought to come, or NULL */
+	void (*each)(const struct pdv_ledger_entry *e, void *arg);	/* of all that are read, or NULL */
+	void *arg;
 	bool seen;				/* it came */
 };
 
@@ -40,7 +43,7 @@ enum pdv_code ledger_file_read(struct ledger_file *l, struct failure *f);
  * ledger_file_extend(l, f):
  * Open ${l->path} to add to it, verified as by ledger_file_read(); one that is not there is made for
  * ${l->owner}, which it otherwise must be of (DATA_LOSS). An entry that was cut off while it was added is
- * taken away.
+ * taken away. Until it is closed nobody else adds to it; ABORTED: somebody does.
  */
 enum pdv_code ledger_file_extend(struct ledger_file *l, struct failure *f);
 

@@ -70,10 +70,14 @@ noun_ledger_head(const struct args *a, struct failure *f)
 		goto out;
 	proofs = pdv_result_ledger(r, &count, &more);
 	pdv_ledger_before_first(owner.vault, end.hash);
-	if (count > 0) {
-		rc = pdv_ledger_verify(&proofs[count - 1], owner.vault, owner.signing_key, &entry);
+	if (count > 0 || page.after > 0) {
+		rc = count == 0 ? PDV_DATA_LOSS :
+		    pdv_ledger_verify(&proofs[count - 1], owner.vault, owner.signing_key, &entry);
+		if (rc == PDV_OK && entry.sequence != page.after + count)
+			rc = PDV_DATA_LOSS;
 		if (rc != PDV_OK) {
-			(void)failure_set(f, rc, "LEDGER_BROKEN", "the vault's signature is not right");
+			(void)failure_set(f, rc, "LEDGER_BROKEN",
+			    "the vault does not sign what it says of its ledger");
 			goto out;
 		}
 		end.entries = entry.sequence;
@@ -86,22 +90,37 @@ out:
 	return rc;
 }
 
-/* One page behind what the file has. */
+static enum pdv_code
+put_back(const struct ledger_file *l, struct failure *f)
+{
+	return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN",
+	    "%s: has entries that the vault has not: one of them was put back", l->path);
+}
+
+/* One page from the newest entry of the file on, which must be the vault's, too. */
 static enum pdv_code
 add_page(struct session *s, struct ledger_file *l, int *more, struct failure *f)
 {
-	const struct pdv_ledger_page page = {.after = l->end.entries, .page_size = PDV_PAGE_MAX};
+	size_t overlap = l->end.entries > 0, i, count;
+	const struct pdv_ledger_page page = {
+	    .after = l->end.entries - overlap, .page_size = PDV_PAGE_MAX};
 	const struct pdv_ledger_proof *proofs;
 	struct pdv_result *r = NULL;
 	enum pdv_code rc;
-	size_t i, count;
 
 	(void)pdv_list_ledger(s->client, &page, &s->options, &r);
-	if ((rc = session_failed(r, f)) == PDV_OK) {
-		proofs = pdv_result_ledger(r, &count, more);
-		for (i = 0; i < count && rc == PDV_OK; i++)
-			rc = ledger_file_add(l, &proofs[i], f);
-	}
+	if ((rc = session_failed(r, f)) != PDV_OK)
+		goto out;
+	proofs = pdv_result_ledger(r, &count, more);
+	if (overlap > 0 && (count == 0 || memcmp(proofs[0].entry, l->newest, sizeof(l->newest)) != 0))
+		rc = put_back(l, f);
+	/* Else it would be asked for ever. */
+	else if (*more && count <= overlap)
+		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN",
+		    "the vault tells of more and sends nothing");
+	for (i = overlap; i < count && rc == PDV_OK; i++)
+		rc = ledger_file_add(l, &proofs[i], f);
+out:
 	pdv_result_free(r);
 	return rc;
 }
@@ -121,11 +140,6 @@ noun_ledger_export(const struct args *a, struct failure *f)
 	    (rc = ledger_file_extend(&l, f)) != PDV_OK)
 		goto out;
 	before = l.end.entries;
-	if (before > entries) {
-		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN",
-		    "%s: has more entries than the vault, which was put back or is another one", l.path);
-		goto out;
-	}
 	while (more && rc == PDV_OK)
 		rc = add_page(&s, &l, &more, f);
 	if (rc != PDV_OK || (rc = ledger_file_keep(&l, f)) != PDV_OK)
@@ -136,6 +150,40 @@ noun_ledger_export(const struct args *a, struct failure *f)
 out:
 	ledger_file_close(&l);
 	session_close(&s);
+	return rc;
+}
+
+/* One entry of `ledger list`, at the end of an array. */
+static void
+list_entry(const struct pdv_ledger_entry *e, void *arg)
+{
+	json_t *doc = json_pack("{s:I, s:o, s:I, s:o, s:o, s:b}", "sequence", (json_int_t)e->sequence,
+	    "time", json_out_time(&e->time), "epoch", (json_int_t)e->epoch,
+	    "subject", json_out_subject(&e->subject), "erasure", json_out_erasure(&e->erasure),
+	    "last", e->last);
+	json_t *categories = json_array();
+	unsigned c;
+
+	for (c = 1; c <= 16; c++)
+		if ((e->categories >> (c - 1) & 1) != 0)
+			(void)json_array_append_new(categories,
+			    json_string(pdv_category_name((enum pdv_category)c)));
+	(void)json_object_set_new(doc, "categories", categories);
+	(void)json_array_append_new(arg, doc);
+}
+
+enum pdv_code
+noun_ledger_list(const struct args *a, struct failure *f)
+{
+	json_t *list = json_array();
+	struct ledger_file l = {.fd = -1, .path = a->operand, .each = list_entry, .arg = list};
+	enum pdv_code rc = ledger_file_read(&l, f);
+
+	if (rc == PDV_OK)
+		rc = json_out_print(json_pack("{s:O}", "entries", list), a->values[FLAG_JSON] != NULL,
+		    STDOUT_FILENO, f);
+	ledger_file_close(&l);
+	json_decref(list);
 	return rc;
 }
 

@@ -32,6 +32,8 @@ static const struct args_verb verbs[] = {
 	    noun_ledger_head},
 	{"ledger", "export", "FILE", "add to a copy of the ledger what it lacks", {FLAG_NONE},
 	    noun_ledger_export},
+	{"ledger", "list", "FILE", "show what a copy of the ledger says, verified", {FLAG_NONE},
+	    noun_ledger_list},
 	{"ledger", "verify", "FILE", "verify a copy of the ledger, without the vault",
 	    {FLAG_HEAD, FLAG_SIGNING_KEY}, noun_ledger_verify},
 	{"status", NULL, NULL, "show the vault's state", {FLAG_NONE}, noun_status},

@@ -24,6 +24,7 @@ enum pdv_code noun_transaction_list(const struct args *a, struct failure *f);
 enum pdv_code noun_erasure_get(const struct args *a, struct failure *f);
 enum pdv_code noun_ledger_head(const struct args *a, struct failure *f);
 enum pdv_code noun_ledger_export(const struct args *a, struct failure *f);
+enum pdv_code noun_ledger_list(const struct args *a, struct failure *f);
 enum pdv_code noun_ledger_verify(const struct args *a, struct failure *f);
 enum pdv_code noun_status(const struct args *a, struct failure *f);
 enum pdv_code noun_health(const struct args *a, struct failure *f);

@@ -1,5 +1,6 @@
 #include "server/store/ledger.h"
 
+#include "server/store/damage.h"
 #include "server/store/vault_internal.h"
 
 enum { OFF_SEQUENCE = 0, OFF_EPOCH = 8, OFF_TIME = 16, OFF_SLOT = 24, OFF_SUBJECT = 32, OFF_ERASURE = 48,
@@ -70,9 +71,9 @@ ledger_append(struct writeset *ws, struct ledger_entry *e)
 	enum status rc;
 
 	if ((rc = writeset_get(ws, STORE_META, META_KEY(META_LEDGER), &value)) != STATUS_OK)
-		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+		return damage_judged(rc == STATUS_ABSENT ? STATUS_CORRUPT : rc, "the ledger's head");
 	if ((rc = parse_head(value, &head)) != STATUS_OK)
-		return rc;
+		return damage_judged(rc, "the ledger's head");
 	e->sequence = head.count + 1;
 	memcpy(e->before, head.hash, sizeof(e->before));
 	ledger_encode(e, entry);

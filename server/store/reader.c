@@ -436,23 +436,34 @@ reader_row(struct reader *r, enum store_table t, struct bytes key, struct arena 
 }
 
 enum status
-reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
+reader_ledger_entry(struct reader *r, uint64_t sequence, uint8_t entry[static LEDGER_ENTRY_LEN], bool *settled)
 {
-	struct epochs *e = r->vault->epochs;
-	struct ledger_entry entry;
+	struct ledger_entry e;
 	struct ledger_head head;
 	enum status rc;
 
 	if ((rc = store_snapshot_begin(r->snapshot)) != STATUS_OK)
 		return rc;
 	if ((rc = ledger_head(r->snapshot, &head)) == STATUS_OK)
-		rc = sequence <= head.count ? ledger_get(r->snapshot, sequence, out->entry) : STATUS_ABSENT;
+		rc = sequence <= head.count ? ledger_get(r->snapshot, sequence, entry) : STATUS_ABSENT;
 	store_snapshot_end(r->snapshot);
+	if (rc == STATUS_OK)
+		rc = ledger_decode(bytes_of(entry, LEDGER_ENTRY_LEN), &e);
+	if (rc == STATUS_OK)
+		*settled = e.epoch <= vault_settled(r->vault) || mutant(done_before_settled);
+	return damage_judged(rc, "the ledger");
+}
+
+enum status
+reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
+{
+	struct epochs *e = r->vault->epochs;
+	bool settled;
+	enum status rc = reader_ledger_entry(r, sequence, out->entry, &settled);
+
 	if (rc != STATUS_OK)
 		return rc;
-	if ((rc = ledger_decode(bytes_of(out->entry, sizeof(out->entry)), &entry)) != STATUS_OK)
-		return rc;
-	if (entry.epoch > vault_settled(r->vault) && !mutant(done_before_settled))
+	if (!settled)
 		return STATUS_ABSENT;
 	/* The pin keeps the root, and all roots have one signing key. */
 	ledger_sign(&(struct ledger_signer){ epoch_root(e, epoch_current(e)), r->vault->id,

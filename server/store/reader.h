@@ -76,10 +76,11 @@ struct reader_page {
 enum status reader_transactions(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN],
     struct arena *a, struct reader_page *pg) MUST_USE;
 
-/*
- * An entry of the ledger, signed. STATUS_ABSENT: it is still to come, or its epoch is not settled (K7: until
- * then it does not say what is done). STATUS_CORRUPT: it is missing.
- */
+/* An entry of the ledger; *settled: its epoch is. STATUS_ABSENT: it is to come. STATUS_CORRUPT: it is missing. */
+enum status reader_ledger_entry(struct reader *r, uint64_t sequence, uint8_t entry[static LEDGER_ENTRY_LEN],
+    bool *settled) MUST_USE;
+
+/* The same, signed. STATUS_ABSENT also while it is not settled (K7: it does not say yet what is done). */
 enum status reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out) MUST_USE;
 
 /* A copy of a row that is not sealed, into ${a}. STATUS_ABSENT. */

@@ -12,7 +12,7 @@
 #include "server/status.h"
 
 #define VAULT_ID_LEN 16u
-#define VAULT_FORMAT 1u
+#define VAULT_FORMAT 2u
 
 struct vault;
 

@@ -164,7 +164,7 @@ class Vault:
             with env.begin() as txn:
                 self.rows = {t: dict(txn.cursor(env.open_db(t.encode(), txn=txn, create=False)))
                              for t in TABLES}
-        assert self.rows['meta'][b'format'] == bytes([0, 0, 0, 1])
+        assert self.rows['meta'][b'format'] == bytes([0, 0, 0, 2])
         self.vault = self.rows['meta'][b'vault'][:16]
         self.epoch = number(self.rows['meta'][b'epoch'][:8])
         self.boxes = []

@@ -2,7 +2,11 @@
 """The ledger of erasures: `ledger head|export|verify` against a real vault, the file as docs/FORMAT.md says it, and
 what is wrong with a file.
 """
+import base64
+import fcntl
 import hashlib
+import os
+import shutil
 
 from nacl.signing import VerifyKey
 
@@ -11,7 +15,7 @@ import wire
 from bed import same, step
 
 HEAD, ITEM, ENTRY = 64, 163, 99
-FAILED, USAGE, NOT_FOUND = 1, 2, 3
+FAILED, USAGE, NOT_FOUND, CONFLICT = 1, 2, 3, 7
 MANY = 230		# more than a page
 
 
@@ -103,6 +107,50 @@ def broken(b, path):
     same(content(copy), whole, 'the file after export')
 
 
+def not_ours(b, path):
+    """A file that is somebody else's, of any length, and one that another process adds to."""
+    for mine in (b'n', b'my notes of today', b'x' * 500):
+        put(path + '.notes', mine)
+        b.cli('ledger', 'export', path + '.notes', expect=FAILED)
+        same(content(path + '.notes'), mine, 'the file after that')
+    with open(path, 'rb') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        b.cli('ledger', 'export', path, expect=CONFLICT)
+    export(b, path, 0)
+
+
+def listed(b, path):
+    found = b.cli('ledger', 'list', path, '--json').json['entries']
+    same([e['sequence'] for e in found], list(range(1, MANY + 2)), 'sequences')
+    first = content(path)[HEAD:HEAD + ENTRY]
+    same(found[0]['subject'], 'sub_' + base64.b32encode(first[32:48]).decode().lower().rstrip('='), 'subject')
+    same((found[0]['categories'], found[0]['last']), (['IDENTITY'], True), 'what the first one erased')
+    put(path + '.copy', content(path)[:-1])
+    same(b.cli('ledger', 'list', path + '.copy', '--json', expect=FAILED).error['reason'], 'LEDGER_BROKEN', 'list')
+
+
+def put_back(b, path):
+    """The vault is put back as a whole, and goes on: its ledger is another one, of the same length."""
+    same(b.stop(), 0, 'exit status')
+    for name in ('store', 'anchor'):
+        (shutil.copytree if name == 'store' else shutil.copy)(b.path(name), b.path(f'{name}.before'))
+    b.start()
+    for turn in range(2):
+        one = b.create({'name': {'full': 'Zelda'}, 'emails': [f'zelda{turn}@pawns.example']})
+        b.cli('subject', 'erase', one, '--yes')
+        if turn == 0:
+            export(b, path, 1)
+            same(b.stop(), 0, 'exit status')
+            shutil.rmtree(b.path('store'))
+            os.rename(b.path('store.before'), b.path('store'))
+            os.replace(b.path('anchor.before'), b.path('anchor'))
+            b.start()
+            error = b.cli('ledger', 'export', path, '--json', expect=FAILED).error
+            same(error['reason'], 'LEDGER_BROKEN', 'the vault has fewer')
+    error = b.cli('ledger', 'export', path, '--json', expect=FAILED).error
+    same(error['reason'], 'LEDGER_BROKEN', 'the vault has as many, and another one')
+
+
 def shown(b, path, got):
     """A head that was noted, and the key."""
     for hexed in (got['head'], hashlib.blake2b(content(path)[HEAD:HEAD + ENTRY], digest_size=32).hexdigest()):
@@ -129,12 +177,19 @@ def run(bin):
         broken(b, path)
         step('the head and the key that were noted')
         shown(b, path, got)
+        step('what a copy says')
+        listed(b, path)
+        step('files that are not ours')
+        not_ours(b, path)
         step('after a restart, and with the vault stopped')
         same(b.stop(), 0, 'exit status')
         b.start()
         export(b, path, 0)
         same(b.stop(), 0, 'exit status')
         b.cli('ledger', 'verify', path)
+        b.start()
+        step('a vault that was put back')
+        put_back(b, path)
         b.quiet('Zelda', 'rooks.example')
 
 

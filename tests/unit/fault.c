@@ -67,7 +67,8 @@ file_of(int fd)
 	if (name == NULL)
 		return 0;
 	return strcmp(name, "/anchor") == 0 ? (unsigned)FAULT_ANCHOR :
-	    strcmp(name, "/data.mdb") == 0 ? (unsigned)FAULT_STORE : 0;
+	    strcmp(name, "/data.mdb") == 0 ? (unsigned)FAULT_STORE :
+	    strncmp(name, "/ledger", 7) == 0 ? (unsigned)FAULT_LEDGER : 0;
 }
 
 /* 0: do it; above 0: fail with that errno; FAULT_TORN: do half and end. */

@@ -8,7 +8,8 @@
 
 #include <limits.h>
 
-enum fault_file { FAULT_ANCHOR = 1, FAULT_STORE = 2 };
+/* "anchor", "data.mdb", "ledger..." */
+enum fault_file { FAULT_ANCHOR = 1, FAULT_STORE = 2, FAULT_LEDGER = 4 };
 
 #define FAULT_EXIT (-1)		/* the process ends before the call, as if the power was cut */
 #define FAULT_TORN (-2)		/* it ends after half of a write */
