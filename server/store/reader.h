@@ -76,7 +76,7 @@ struct reader_page {
 enum status reader_transactions(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN],
     struct arena *a, struct reader_page *pg) MUST_USE;
 
-/* An entry of the ledger; *settled: its epoch is. STATUS_ABSENT: it is to come. STATUS_CORRUPT: it is missing. */
+/* An entry of the ledger; *settled: its epoch is. STATUS_ABSENT: to come. STATUS_CORRUPT: it is missing. */
 enum status reader_ledger_entry(struct reader *r, uint64_t sequence, uint8_t entry[static LEDGER_ENTRY_LEN],
     bool *settled) MUST_USE;
 
