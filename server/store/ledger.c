@@ -131,6 +131,27 @@ ledger_get(struct store_snapshot *s, uint64_t sequence, uint8_t entry[static LED
 	return STATUS_OK;
 }
 
+enum status
+ledger_check(struct store_snapshot *s)
+{
+	uint8_t entry[LEDGER_ENTRY_LEN], hash[SEAL_DIGEST_LEN];
+	struct ledger_head head;
+	uint64_t rows;
+	enum status rc;
+
+	if ((rc = ledger_head(s, &head)) != STATUS_OK ||
+	    (rc = store_count(s, STORE_LEDGER, &rows)) != STATUS_OK)
+		return rc;
+	if (rows != head.count)
+		return STATUS_CORRUPT;
+	if (rows == 0)
+		return STATUS_OK;
+	if ((rc = ledger_get(s, head.count, entry)) != STATUS_OK)
+		return rc;
+	ledger_hash(entry, hash);
+	return memcmp(hash, head.hash, sizeof(hash)) == 0 ? STATUS_OK : STATUS_CORRUPT;
+}
+
 void
 ledger_sign(const struct ledger_signer *s, struct ledger_proof *p)
 {

@@ -61,6 +61,12 @@ enum status ledger_get(struct store_snapshot *s, uint64_t sequence,
     uint8_t entry[static LEDGER_ENTRY_LEN]) MUST_USE;
 
 /*
+ * Whether the head is the newest entry's. STATUS_CORRUPT: else erasures would fail one by one, when somebody
+ * asks for them. Looks at no entry before. STATUS_IO.
+ */
+enum status ledger_check(struct store_snapshot *s) MUST_USE;
+
+/*
  * The entry of an erasure that the request made or repeats, and its signature: what proves it to who has the
  * vault's public key. Only sent when the epoch is settled. As ledger_append().
  */

@@ -8,6 +8,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/store/damage.h"
 #include "server/store/ledger.h"
 #include "server/store/moving.h"
 #include "server/store/recover.h"
@@ -301,6 +302,19 @@ wrote_no_key(enum status rc)
 	return rc == STATUS_REFUSED || rc == STATUS_IO || rc == STATUS_FULL || rc == STATUS_CORRUPT;
 }
 
+/* It serves all the same: what can be read is read. The log and a metric tell. */
+static void
+look_at_ledger(struct vault *v)
+{
+	struct store_snapshot *s = NULL;
+
+	if (store_snapshot_new(v->store, &s) == STATUS_OK && store_snapshot_begin(s) == STATUS_OK) {
+		(void)!damage_judged(ledger_check(s), "the ledger's head");
+		store_snapshot_end(s);
+	}
+	store_snapshot_free(s);
+}
+
 enum status
 vault_open(const struct vault_options *o, struct vault **out)
 {
@@ -320,6 +334,7 @@ vault_open(const struct vault_options *o, struct vault **out)
 			rc = STATUS_IO;
 		goto out;
 	}
+	look_at_ledger(v);
 	*out = v;
 	v = NULL;
 out:
