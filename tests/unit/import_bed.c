@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <nng/nng.h>
+#include <nng/supplemental/util/platform.h>
 
 #include "client/cli/exitcode.h"
 #include "client/cli/nouns.h"
@@ -142,6 +143,8 @@ import_bed_stop(void **state)
 	scratch_remove(bed.folder);
 	fake_free(bed.fake);
 	pki_free(bed.pki);
+	nng_closeall();
+	nng_msleep(200);		/* plan_tear_down() says why */
 	nng_fini();			/* or connections that are being closed count as leaks */
 	return 0;
 }
