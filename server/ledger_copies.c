@@ -148,11 +148,11 @@ resume(struct copy *c, off_t size)
 		return fail(c, "cannot be read");
 	if (memcmp(head, found, want) != 0)
 		return fail_plain(c, "is not a copy of this vault's ledger");
-	if ((rc = match(c, entries)) != STATUS_OK)
-		return rc;
-	/* An entry whose flush failed may look written: what is not known to be durable is written again. */
+	/* What a failed flush leaves may be there or not: what is not known to be durable is written again. */
 	if (c->had && entries > c->entries)
 		entries = c->entries;
+	if ((rc = match(c, entries)) != STATUS_OK)
+		return rc;
 	errno = 0;
 	if ((want < HEAD_LEN && !write_all(c->fd, head, sizeof(head), 0)) ||
 	    ftruncate(c->fd, (off_t)(HEAD_LEN + entries * ITEM_LEN)) != 0 || fsync(c->fd) != 0 ||

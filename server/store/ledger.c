@@ -85,6 +85,18 @@ ledger_append(struct writeset *ws, struct ledger_entry *e)
 	return writeset_put(ws, STORE_META, META_KEY(META_LEDGER), bytes_of(row, sizeof(row)));
 }
 
+/* What getting the row came to, and the entry in it. None may be missing. */
+static enum status
+take_entry(enum status got, struct bytes row, uint8_t entry[static LEDGER_ENTRY_LEN])
+{
+	if (got != STATUS_OK)
+		return got == STATUS_ABSENT ? STATUS_CORRUPT : got;
+	if (row.len != LEDGER_ENTRY_LEN)
+		return STATUS_CORRUPT;
+	memcpy(entry, row.p, LEDGER_ENTRY_LEN);
+	return STATUS_OK;
+}
+
 enum status
 ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
 {
@@ -95,13 +107,10 @@ ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
 	enum status rc;
 
 	bytes_put64(key, sequence);
-	if ((rc = writeset_get(ws, STORE_LEDGER, bytes_of(key, sizeof(key)), &value)) != STATUS_OK)
-		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
-	if (value.len != LEDGER_ENTRY_LEN)
-		return STATUS_CORRUPT;
-	memcpy(out->entry, value.p, LEDGER_ENTRY_LEN);
-	ledger_sign(&signer, out);
-	return STATUS_OK;
+	rc = writeset_get(ws, STORE_LEDGER, bytes_of(key, sizeof(key)), &value);
+	if ((rc = take_entry(rc, value, out->entry)) == STATUS_OK)
+		ledger_sign(&signer, out);
+	return rc;
 }
 
 enum status
@@ -123,12 +132,8 @@ ledger_get(struct store_snapshot *s, uint64_t sequence, uint8_t entry[static LED
 	enum status rc;
 
 	bytes_put64(key, sequence);
-	if ((rc = store_get(s, STORE_LEDGER, bytes_of(key, sizeof(key)), &value)) != STATUS_OK)
-		return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
-	if (value.len != LEDGER_ENTRY_LEN)
-		return STATUS_CORRUPT;
-	memcpy(entry, value.p, LEDGER_ENTRY_LEN);
-	return STATUS_OK;
+	rc = store_get(s, STORE_LEDGER, bytes_of(key, sizeof(key)), &value);
+	return take_entry(rc, value, entry);
 }
 
 enum status

@@ -144,6 +144,36 @@ failing(void **state)
 	}
 }
 
+/* A write whose flush fails, and which the device then has not: only we wrote there, so it is written again. */
+static void
+lost(void **state)
+{
+	static const uint8_t nothing[ITEM];
+	struct ledger_copies *l;
+
+	(void)state;
+	erase(1);
+	l = start(60000);
+	while (ledger_copies_lag(l, 1) > 0)
+		(void)sched_yield();
+	/* Of the second entry one write is done and its flush fails; all that follows fails. */
+	fault_set(FAULT_LEDGER, 2, FAULT_FOR_EVER, EIO);
+	erase(2);
+	while (fault_count() < 3)
+		(void)sched_yield();
+	fault_none();
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = open(paths[i], O_WRONLY | O_CLOEXEC);
+
+		assert_true(fd >= 0);
+		assert_int_equal(pwrite(fd, nothing, ITEM, HEAD + ITEM), ITEM);
+		(void)close(fd);
+	}
+	assert_true(ledger_copies_stop(l, 60000));
+	assert_holds(paths[0], 2);
+	assert_holds(paths[1], 2);
+}
+
 /* A place that fails makes it late, and lacks everything, without anybody waiting for it. */
 static void
 late(void **state)
@@ -173,6 +203,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(failing, setup, teardown),
+		cmocka_unit_test_setup_teardown(lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(late, setup, teardown),
 	};
 
