@@ -225,6 +225,8 @@ answer_get_erasure(struct pdv_result *r, const ProtobufCMessage *m,
 	e->categories = taker_categories(&k, from->categories, from->n_categories);
 	e->category_count = e->categories != NULL ? from->n_categories : 0;
 	e->ledger = taker_proof(&k, from->ledger);
+	e->key_backup_count = from->n_backups;
+	e->final_time = taker_time(&k, from->final_time);
 	r->erasure = e;
 	return k.code;
 }
@@ -280,6 +282,13 @@ answer_get_status(struct pdv_result *r, const ProtobufCMessage *m,
 	s->secret_memory = taker_token(&k, from->secret_memory);
 	taker_bytes(&k, s->signing_key, sizeof(s->signing_key), from->signing_key);
 	s->ledger_entries = from->ledger_entries;
+	s->incarnation = from->incarnation;
+	s->key_backups = from->key_backups;
+	s->data_backup_time = taker_time(&k, from->data_backup_time);
+	s->key_backup_time = taker_time(&k, from->key_backup_time);
+	s->backup_verify_time = taker_time(&k, from->backup_verify_time);
+	s->backup_drill_time = taker_time(&k, from->backup_drill_time);
+	s->resurrections = from->n_resurrections;
 	r->status = s;
 	return k.code;
 }

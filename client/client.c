@@ -93,12 +93,12 @@ client_mark(struct pdv_client *c, struct epochs_mark *out)
 
 enum epochs_verdict
 client_note(struct pdv_client *c, const struct epochs_mark *mark,
-    const uint8_t vault[static PDV_ID_LEN], uint64_t epoch)
+    const uint8_t vault[static PDV_ID_LEN], struct epochs_at at)
 {
 	enum epochs_verdict v;
 
 	lock(c);
-	v = epochs_note(&c->epochs, mark, vault, epoch);
+	v = epochs_note(&c->epochs, mark, vault, at);
 	unlock(c);
 	return v;
 }

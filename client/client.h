@@ -53,7 +53,7 @@ bool client_closing(struct pdv_client *c);
 /* client_mark, client_note: epochs_mark and epochs_note, one thread at a time. */
 void client_mark(struct pdv_client *c, struct epochs_mark *out);
 enum epochs_verdict client_note(struct pdv_client *c, const struct epochs_mark *mark,
-    const uint8_t vault[static PDV_ID_LEN], uint64_t epoch);
+    const uint8_t vault[static PDV_ID_LEN], struct epochs_at at);
 
 /* client_retrying(c): one more attempt is counted. */
 void client_retrying(struct pdv_client *c);

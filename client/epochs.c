@@ -1,3 +1,4 @@
+#include <stdbool.h>
 #include <string.h>
 
 #include "client/epochs.h"
@@ -6,12 +7,18 @@ void
 epochs_mark(const struct epochs *e, struct epochs_mark *out)
 {
 	out->count = e->count;
-	memcpy(out->epoch, e->epoch, e->count * sizeof(e->epoch[0]));
+	memcpy(out->at, e->at, e->count * sizeof(e->at[0]));
+}
+
+static bool
+below(struct epochs_at a, struct epochs_at b)
+{
+	return a.incarnation < b.incarnation || (a.incarnation == b.incarnation && a.epoch < b.epoch);
 }
 
 enum epochs_verdict
 epochs_note(struct epochs *e, const struct epochs_mark *mark,
-    const uint8_t vault[static PDV_ID_LEN], uint64_t epoch)
+    const uint8_t vault[static PDV_ID_LEN], struct epochs_at at)
 {
 	unsigned i;
 
@@ -21,14 +28,14 @@ epochs_note(struct epochs *e, const struct epochs_mark *mark,
 	}
 	if (i == EPOCHS_MAX)
 		return EPOCHS_TOO_MANY;
-	if (i < mark->count && epoch < mark->epoch[i])
+	if (i < mark->count && below(at, mark->at[i]))
 		return EPOCHS_ROLLED_BACK;
 	if (i == e->count) {
 		memcpy(e->vault[i], vault, PDV_ID_LEN);
-		e->epoch[i] = epoch;
+		e->at[i] = at;
 		e->count++;
-	} else if (epoch > e->epoch[i]) {
-		e->epoch[i] = epoch;
+	} else if (below(e->at[i], at)) {
+		e->at[i] = at;
 	}
 	return EPOCHS_FINE;
 }

@@ -272,12 +272,12 @@ epoch_fine(struct flight *f)
 
 	if (!r->has_vault)
 		return true;
-	switch (client_note(f->client, &f->mark, r->vault, r->epoch)) {
+	switch (client_note(f->client, &f->mark, r->vault, r->at)) {
 	case EPOCHS_FINE:
 		return true;
 	case EPOCHS_ROLLED_BACK:
 		result_fail(r, PDV_DATA_LOSS, PDV_REASON_EPOCH,
-		    "the vault answers from an older epoch than it has answered before");
+		    "the vault answers from an older epoch or incarnation than it has answered before");
 		return false;
 	default:
 		result_fail(r, PDV_FAILED_PRECONDITION, PDV_REASON_VAULTS,

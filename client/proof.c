@@ -39,7 +39,8 @@ take(const uint8_t *e, struct pdv_ledger_entry *out)
 	memcpy(out->subject.bytes, e + OFF_SUBJECT, PDV_ID_LEN);
 	memcpy(out->erasure.bytes, e + OFF_ERASURE, PDV_ID_LEN);
 	out->categories = (uint16_t)number(e + OFF_CATEGORIES, 2);
-	out->last = e[OFF_LAST];
+	out->kind = e[OFF_LAST] <= PDV_LEDGER_KEYS_GONE ? (enum pdv_ledger_kind)e[OFF_LAST] : PDV_LEDGER_PART;
+	out->last = out->kind == PDV_LEDGER_WHOLE;
 	memcpy(out->before, e + OFF_BEFORE, PDV_LEDGER_HASH_LEN);
 	hash(e, PDV_LEDGER_ENTRY_LEN, out->hash);
 }
@@ -56,7 +57,7 @@ pdv_ledger_verify(const struct pdv_ledger_proof *proof, const uint8_t vault[PDV_
 	memcpy(said + sizeof(LABEL) - 1 + PDV_ID_LEN, out->hash, PDV_LEDGER_HASH_LEN);
 	if (crypto_sign_verify_detached(proof->signature, said, sizeof(said), signing_key) != 0)
 		return PDV_DATA_LOSS;
-	return out->last <= 1 ? PDV_OK : PDV_DATA_LOSS;
+	return proof->entry[OFF_LAST] <= PDV_LEDGER_KEYS_GONE ? PDV_OK : PDV_DATA_LOSS;
 }
 
 void

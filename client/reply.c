@@ -84,7 +84,7 @@ envelope_ok(const Pdvault__Rpc__V1__Response *m)
 	}
 	/* Only a refusal from before the vault looked at a request may lack the vault. */
 	if (m->vault.len == 0)
-		return m->code != PDV_OK && m->epoch == 0 && m->message.len == 0;
+		return m->code != PDV_OK && m->epoch == 0 && m->incarnation == 0 && m->message.len == 0;
 	return m->vault.len == PDV_ID_LEN && (m->code == PDV_OK || m->message.len == 0);
 }
 
@@ -122,7 +122,7 @@ reply_open(struct pdv_result *r, const uint8_t *body, size_t len, struct reply *
 	r->reason = m->reason;
 	r->detail = m->detail;
 	r->retry_after_ms = m->retry_after_ms;
-	r->epoch = m->epoch;
+	r->at = (struct epochs_at){m->incarnation, m->epoch};
 	if ((r->has_vault = m->vault.len == PDV_ID_LEN))
 		memcpy(r->vault, m->vault.data, PDV_ID_LEN);
 	if (!take_violations(r, m)) {

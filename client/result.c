@@ -92,7 +92,7 @@ pdv_result_retry_after_ms(const struct pdv_result *r)
 uint64_t
 pdv_result_epoch(const struct pdv_result *r)
 {
-	return r->epoch;
+	return r->at.epoch;
 }
 
 const uint8_t *

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "client/bump.h"
+#include "client/epochs.h"
 #include "pdvault/result.h"
 
 #define RESULT_BLOCK 4096 /* bytes of the first allocation, the struct included */
@@ -23,7 +24,7 @@ struct pdv_result {
 	size_t violation_count;
 	uint32_t retry_after_ms;
 	uint32_t attempts;
-	uint64_t epoch;
+	struct epochs_at at;
 	bool has_vault;
 	bool has_key;
 	uint8_t vault[PDV_ID_LEN];

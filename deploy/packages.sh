@@ -4,7 +4,7 @@
 #   deploy/packages.sh --list SET                 prints the names only
 set -euo pipefail
 
-build=(cmake gcc libc6-dev libcsv-dev libinih-dev libjansson-dev
+build=(cmake gcc libc6-dev libcsv-dev libgfshare-dev libinih-dev libjansson-dev
 	liblmdb-dev libmicrohttpd-dev libnng-dev libprotobuf-c-dev libsodium-dev libssl-dev
 	libutf8proc-dev ninja-build openssl pkg-config protobuf-c-compiler)
 test=(binutils btrfs-progs e2fsprogs gdb kmod libcmocka-dev lmdb-utils mount procps python3 python3-lmdb

@@ -94,7 +94,11 @@ build() {
 }
 
 configure() {
-	step "certificates, configuration ($dir)"
+	local recovery
+
+	step "certificates, recovery key, configuration ($dir)"
+	[ -e "$dir/recovery" ] || "$bin/pdvault" recovery new --out "$dir/recovery" >"$dir/out"
+	recovery=$("$bin/pdvault" recovery show "$dir/recovery" --json | grep -o '[0-9a-f]\{64\}')
 	"$root/deploy/certificates.sh" "$dir/certificates" operator
 	cat >"$dir/pdvaultd.conf" <<-EOF
 		# Made by deploy/quickstart.sh. Port 0: any free one; DIR/env says which.
@@ -104,6 +108,8 @@ configure() {
 		path = anchor
 		[seal file]
 		path = key
+		[backup]
+		recovery_key = $recovery
 		[listen]
 		urls = tls+tcp://127.0.0.1:0
 		[tls]
@@ -279,6 +285,41 @@ demo() {
 		fail 'a name stands in these files'
 	fi
 	say 'none found'
+	disaster
+}
+
+# Disks fail; whoever was erased stays erased.
+disaster() {
+	local erased alive arguments
+
+	step 'back up data and keys, while it serves'
+	rm -rf "$dir/backup"
+	mkdir "$dir/backup"
+	run 0 "$bin/pdvault" backup data "$dir/backup/data"
+	run 0 "$bin/pdvault" backup keys "$dir/backup/keys"
+
+	step 'erase somebody who is in both backups'
+	alive=$("$bin/pdvault" subject find --account 1001 --json | grep -o 'sub_[a-z2-7]*' | head -n 1)
+	erased=$("$bin/pdvault" subject find --account 1003 --json | grep -o 'sub_[a-z2-7]*' | head -n 1)
+	run 0 "$bin/pdvault" subject erase "$erased" --yes
+	run 0 "$bin/pdvault" ledger export "$dir/ledger"
+
+	step 'lose store, anchor and key file'
+	stop
+	rm -rf "$dir/store" "$dir/anchor" "$dir/key"
+
+	step 'restore: data, keys, the recovery secret, and the ledger'
+	mapfile -t arguments < <(server_arguments)
+	arguments[0]=restore
+	run 0 "$bin/pdvaultd" "${arguments[@]}" --data "$dir/backup/data" --keys "$dir/backup/keys" \
+		--recovery "$dir/recovery" --ledger "$dir/ledger"
+	start
+
+	step 'everybody is back'
+	run 0 "$bin/pdvault" subject get "$alive"
+	step 'but the erased (exit status 4)'
+	run 4 "$bin/pdvault" subject get "$erased"
+	run 3 "$bin/pdvault" subject find --account 1003
 }
 
 if [ -n "$dir" ]; then

@@ -51,6 +51,9 @@ static const struct config_key keys[] = {
 	    "restored vault has to forget again."),
 	KEY("ledger", "late_after", TIME, ledger_late_ms, "1m", SECOND, 24 * HOUR,
 	    "A copy that lacks an entry for so long makes /readyz fail."),
+	KEY("backup", "recovery_key", PUBLIC, recovery_key, "", 0, 0,
+	    "Public half of the recovery key (`pdvault recovery new`), which keys are backed up for; "
+	    "empty: keys are not backed up."),
 	KEY("listen", "urls", URLS, urls, NULL, 0, 0,
 	    "Where to listen; port 0 takes any free one."),
 	KEY("tls", "ca", PATH, tls_ca, NULL, 1, 0,

@@ -32,6 +32,13 @@ struct config_address {
 	uint16_t port;
 };
 
+#define CONFIG_PUBLIC_LEN 32u
+
+struct config_public {
+	bool given;
+	uint8_t key[CONFIG_PUBLIC_LEN];
+};
+
 struct config_principal {
 	char *name, *spiffe;
 	struct config_words methods;	/* as written: patterns are for access to judge */
@@ -42,6 +49,7 @@ struct config {
 	char *vault_path, *anchor_path, *seal_file_path;
 	struct config_words anchor_copies, ledger_copies;
 	uint64_t ledger_late_ms;
+	struct config_public recovery_key;
 	uint64_t vault_number;
 	uint64_t country_code;		/* 0: none */
 	uint64_t map_bytes, reserve_bytes;

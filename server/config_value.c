@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -170,6 +171,22 @@ set_spiffe(const struct target *t, const char *text)
 }
 
 static enum status
+set_public(const struct target *t, const char *text)
+{
+	struct config_public *p = t->place;
+	const char *end = NULL;
+	size_t len = 0;
+
+	if (text[0] == '\0')
+		return STATUS_OK;
+	if (sodium_hex2bin(p->key, sizeof(p->key), text, strlen(text), NULL, &len, &end) != 0 ||
+	    *end != '\0' || len != sizeof(p->key))
+		return expected(t, "%s was expected", config_value_form(CONFIG_PUBLIC));
+	p->given = true;
+	return STATUS_OK;
+}
+
+static enum status
 set_words(const struct target *t, const char *text)
 {
 	static const char blanks[] = " \t,";
@@ -271,6 +288,7 @@ static const struct type {
 	[CONFIG_WORDS] = { set_words, "words with blanks or commas between them", NULL },
 	[CONFIG_LOOPBACK] = { set_loopback, "a loopback ADDRESS:PORT, or off", NULL },
 	[CONFIG_LEVEL] = { set_level, "debug, info, warn or error", NULL },
+	[CONFIG_PUBLIC] = { set_public, "64 hexadecimal digits", NULL },
 	[CONFIG_SPIFFE] = { set_spiffe, "spiffe://TRUST-DOMAIN/PATH", NULL },
 };
 
@@ -308,6 +326,7 @@ config_value_free(const struct config_key *k, void *object)
 	case CONFIG_TIME:
 	case CONFIG_LOOPBACK:
 	case CONFIG_LEVEL:
+	case CONFIG_PUBLIC:
 		break;
 	}
 }

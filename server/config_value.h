@@ -17,6 +17,7 @@ enum config_type {
 	CONFIG_WORDS,		/* struct config_words */
 	CONFIG_LOOPBACK,	/* struct config_address: ADDRESS:PORT on loopback, or off */
 	CONFIG_LEVEL,		/* enum log_level */
+	CONFIG_PUBLIC,		/* struct config_public: 32 bytes in hexadecimal, or empty */
 	CONFIG_SPIFFE,		/* char *: a SPIFFE id */
 };
 

@@ -22,8 +22,7 @@
 #define RETRY_NS UINT64_C(5000000000)	/* a place that failed */
 #define AT_ONCE 128u			/* entries written with one flush */
 
-enum { LABEL_LEN = sizeof(LEDGER_LABEL) - 1, HEAD_LEN = LABEL_LEN + VAULT_ID_LEN + SEAL_PUBLIC_LEN,
-	ITEM_LEN = LEDGER_ENTRY_LEN + SEAL_SIGNATURE_LEN };
+enum { LABEL_LEN = sizeof(LEDGER_LABEL) - 1, HEAD_LEN = LEDGER_FILE_HEAD_LEN, ITEM_LEN = LEDGER_FILE_ITEM_LEN };
 
 struct copy {
 	struct ledger_copies *of;

@@ -37,6 +37,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(READ_ONLY, "read_only", ERROR)                      \
 	X(SETTLED, "settled", INFO)                           \
 	X(LEDGER_COPY, "ledger_copy", WARN)                   \
+	X(BACKUP, "backup", WARN)                             \
+	X(RESTORE, "restore", WARN)                           \
 	X(INDETERMINATE, "indeterminate", ERROR)              \
 	X(INTEGRITY, "integrity", ERROR)                      \
 	X(READER_STUCK, "reader_stuck", ERROR)                \

@@ -50,39 +50,28 @@ out:
 	return exit_status(rc);
 }
 
-static const struct option options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "force-class-d", no_argument, NULL, 'f' },
-	{ "from", required_argument, NULL, 'o' },
-	{ "previous", no_argument, NULL, 'p' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'v' },
-	{ NULL, 0, NULL, 0 },
-};
-
-/* --from and --previous belong to one verb each; recover needs the latter. */
 static int
-run_verb(char **word, int count, const char *path, const struct verb_options *o)
+run_verb(char **word, int count, const struct verb_options *o)
 {
 	const struct verb *v = verb_find(word, count);
+	const char *why;
 
 	if (v == NULL)
 		return usage(count == 0 ? "a verb was expected" : "unknown verb");
-	if (v->run != verb_anchor_move && o->from.count > 0)
-		return usage("only anchor move takes --from");
-	if ((v->run == verb_recover) != o->previous)
-		return usage("recover needs --previous, and nothing else takes it");
-	return path != NULL ? run(v, path, o) : usage("--config is missing");
+	if ((why = verb_misused(v, o)) != NULL)
+		return usage(why);
+	return o->config != NULL ? run(v, o->config, o) : usage("--config is missing");
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *path = NULL;
-	struct verb_options o = { .force_class_d = false };
-	int got;
+	const struct option *options = verb_getopt();
+	struct verb_options o = { .config = NULL };
+	const char *why;
+	int got, which = 0;
 
-	while ((got = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((got = getopt_long(argc, argv, "", options, &which)) != -1) {
 		if (got == 'h') {
 			verb_help();
 			return DONE;
@@ -91,18 +80,12 @@ main(int argc, char **argv)
 			return puts("pdvaultd " VERSION_TEXT) < 0;
 		if (got == '?')
 			return USAGE;		/* getopt_long has said what */
-		if (got == 'o' && o.from.count == ANCHOR_FILES_MAX)
-			return usage("too many files --from");
-		if (got == 'o')
-			o.from.path[o.from.count++] = optarg;
-		if (got == 'c')
-			path = optarg;
-		o.force_class_d |= got == 'f';
-		o.previous |= got == 'p';
+		if ((why = verb_option(options[which].name, optarg, &o)) != NULL)
+			return usage(why);
 	}
 	if (optind + 1 == argc && strcmp(argv[optind], "config-help") == 0) {
 		config_help(stdout);
 		return DONE;
 	}
-	return run_verb(argv + optind, argc - optind, path, &o);
+	return run_verb(argv + optind, argc - optind, &o);
 }

@@ -35,6 +35,7 @@ build(void)
 	add(service_erasure_methods, service_erasure_count);
 	add(service_ledger_methods, service_ledger_count);
 	add(service_admin_methods, service_admin_count);
+	add(service_backup_methods, service_backup_count);
 	qsort(table, table_count, sizeof(table[0]), by_name);
 }
 

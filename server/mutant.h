@@ -3,8 +3,7 @@
  * and says which test killed it. mutant(NAME) is a constant: in a build without PDV_MUTANT=NAME, and so
  * in all that is deployed, it is false and nothing is left of it (tests/lint --binary).
  *
- * Not here, since what they would fake is not there yet: a restore that skips the ledger, a backup that
- * outlives its expiry, an index rotation that keeps the old key.
+ * Not here, since what it would fake is not there yet: an index rotation that keeps the old key.
  */
 #ifndef SERVER_MUTANT_H
 #define SERVER_MUTANT_H
@@ -49,7 +48,8 @@
 	X(tag_as_key, "a look-up's tag is the key of a row") \
 	X(nosync, "a commit is not flushed") \
 	X(plaintext_aborted, "plain text is put into a batch that is aborted") \
-	X(logged_field, "a log line has an email")
+	X(logged_field, "a log line has an email") \
+	X(ledger_skipped, "a restore does not forget what the ledger says")
 
 #ifdef PDV_MUTANT
 #include "mutant_chosen.h"	/* made by CMake: MUTANT_CHOSEN */

@@ -89,7 +89,8 @@ start_rpc(struct serve *s)
 	struct rpc_options o = {
 		.urls = c->urls.word, .url_count = c->urls.count, .tls = s->tls,
 		.access = s->access, .methods = methods_table(&count), .vault = s->vault,
-		.writer = s->writer, .epoch = vault_epoch,
+		.writer = s->writer, .incarnation = vault_incarnation(s->vault),
+		.epoch = vault_epoch,
 		.limits = limits(c),
 	};
 

@@ -36,7 +36,10 @@ serve_vault_options(const struct config *c, bool force_class_d, struct vault_opt
 		.key_path = c->seal_file_path, .number = (uint16_t)c->vault_number,
 		.map_bytes = c->map_bytes, .reserve_bytes = c->reserve_bytes,
 		.country_code = (uint16_t)c->country_code, .force_class_d = force_class_d,
+		.has_recovery_key = c->recovery_key.given,
 	};
+	_Static_assert(CONFIG_PUBLIC_LEN == SEAL_RECOVERY_KEY_LEN, "one key");
+	memcpy(out->recovery_key, c->recovery_key.key, sizeof(out->recovery_key));
 	_Static_assert(CONFIG_COPIES_MAX + 1 == ANCHOR_FILES_MAX, "path and copies");
 	for (unsigned i = 0; i < c->anchor_copies.count; i++)
 		out->anchor.path[out->anchor.count++] = c->anchor_copies.word[i];

@@ -5,10 +5,13 @@
 #ifndef SERVER_SERVICE_H
 #define SERVER_SERVICE_H
 
+#include "pdvault/v1/backup.pb-c.h"
 #include "pdvault/v1/record.pb-c.h"
 #include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/subject.pb-c.h"
 #include "server/rpc/call.h"
+#include "server/store/key_backup.h"
+#include "server/store/lookup_list.h"
 #include "server/store/reader.h"
 #include "server/store/writeset.h"
 
@@ -51,7 +54,15 @@ enum status service_merge(struct call *c, const Pdvault__V1__FieldMask *mask,
 /* Milliseconds as a Timestamp in the arena; NULL beyond the budget. */
 Pdvault__V1__Timestamp *service_time(struct call *c, int64_t ms) MUST_USE;
 
+/* All key backups that the vault knows, the oldest first, in the arena; in service_backup.c. */
+struct service_key_backups {
+	struct key_backup *item;
+	size_t count;
+};
+enum status service_list_key_backups(struct vault *v, struct call *c, struct service_key_backups *out) MUST_USE;
+
 /* NULL: no memory. */
+Pdvault__V1__KeyBackup *service_key_backup(struct call *c, const struct key_backup *b);
 Pdvault__V1__LedgerProof *service_proof(struct call *c, const struct ledger_proof *p) MUST_USE;
 
 /*
@@ -92,9 +103,10 @@ enum status service_remember(const struct service_once *o, const struct keyring 
 
 /* Rows of the method table; methods.c puts them together. */
 extern const struct method service_subject_methods[], service_billing_methods[],
-    service_transaction_methods[], service_erasure_methods[], service_ledger_methods[], service_admin_methods[];
+    service_transaction_methods[], service_erasure_methods[], service_ledger_methods[], service_admin_methods[],
+    service_backup_methods[];
 extern const unsigned service_subject_count, service_billing_count, service_transaction_count,
-    service_erasure_count, service_ledger_count, service_admin_count;
+    service_erasure_count, service_ledger_count, service_admin_count, service_backup_count;
 
 /* Rules that need more than one field; in service_subject.c. */
 enum status service_validate_identity(struct call *c, const Pdvault__V1__Identity *id) MUST_USE;

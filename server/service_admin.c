@@ -7,6 +7,7 @@
 #include "server/keys/secret.h"
 #include "server/metrics.h"
 #include "server/service.h"
+#include "server/store/backup.h"
 #include "server/version.h"
 
 /* protobuf-c's strings are not const; these are never written to. */
@@ -33,6 +34,58 @@ set_class(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusRe
 	r->anchor_class = (char *)(uintptr_t)arena_copy(c->arena, bytes_of(&s->anchor_class, 1)).p;
 	r->anchor_class_reason = text(s->anchor_class_why);
 	return r->anchor_class != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* 0 is never. */
+static enum status
+set_time(struct call *c, int64_t ms, Pdvault__V1__Timestamp **out)
+{
+	return ms == 0 || (*out = service_time(c, ms)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static ProtobufCBinaryData
+keep(struct call *c, const uint8_t *p, size_t len)
+{
+	return (ProtobufCBinaryData){ len, (uint8_t *)(uintptr_t)arena_copy(c->arena, bytes_of(p, len)).p };
+}
+
+static enum status
+list_resurrections(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusResponse *r)
+{
+	r->resurrections = arena_alloc(c->arena, (s->resurrections + 1) * sizeof(r->resurrections[0]));
+	if (r->resurrections == NULL)
+		return STATUS_NO_MEMORY;
+	for (unsigned i = 0; i < s->resurrections; i++) {
+		Pdvault__V1__Resurrection *m = service_message(c, &pdvault__v1__resurrection__descriptor);
+		const uint8_t *p = s->resurrection[i];
+
+		if (m == NULL)
+			return STATUS_NO_MEMORY;
+		m->time = service_time(c, (int64_t)bytes_get64(p));
+		m->entries = bytes_get64(p + 8);
+		m->head = keep(c, p + 16, SEAL_DIGEST_LEN);
+		m->wanted_entries = bytes_get64(p + 48);
+		m->wanted_head = keep(c, p + 56, SEAL_DIGEST_LEN);
+		if (m->time == NULL || m->head.data == NULL || m->wanted_head.data == NULL)
+			return STATUS_NO_MEMORY;
+		r->resurrections[r->n_resurrections++] = m;
+	}
+	return STATUS_OK;
+}
+
+static enum status
+set_backups(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusResponse *r)
+{
+	enum status rc;
+
+	r->incarnation = s->incarnation;
+	r->key_backups = s->key_backups;
+	if ((rc = set_time(c, s->backup_ms[BACKUP_NOTE_DATA], &r->data_backup_time)) != STATUS_OK ||
+	    (rc = set_time(c, s->backup_ms[BACKUP_NOTE_KEYS], &r->key_backup_time)) != STATUS_OK ||
+	    (rc = set_time(c, s->backup_ms[BACKUP_NOTE_VERIFY], &r->backup_verify_time)) != STATUS_OK ||
+	    (rc = set_time(c, s->backup_ms[BACKUP_NOTE_DRILL], &r->backup_drill_time)) != STATUS_OK)
+		return rc;
+	return list_resurrections(c, s, r);
 }
 
 static enum status
@@ -67,7 +120,7 @@ get_status(struct vault *v, struct call *c)
 	r->signing_key = (ProtobufCBinaryData){ SEAL_PUBLIC_LEN, (uint8_t *)(uintptr_t)vault_public_key(v) };
 	r->ledger_entries = s.ledger_entries;
 	c->response = &r->base;
-	if ((rc = set_class(c, &s, r)) != STATUS_OK)
+	if ((rc = set_class(c, &s, r)) != STATUS_OK || (rc = set_backups(c, &s, r)) != STATUS_OK)
 		return rc;
 	return list_seals(c, &s, r);
 }

@@ -2,6 +2,7 @@
  * The right to be forgotten: shredding a subject, or some categories of one.
  */
 #include "pdvault/v1/rights.pb-c.h"
+#include "server/clock.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/mutant.h"
@@ -228,6 +229,36 @@ read_erasure(struct call *c, struct reader *rd, struct erasure *e, struct ledger
 	return rc == STATUS_ABSENT ? STATUS_OK : rc;
 }
 
+/* Which key backups may still open what was erased, and until when. */
+static enum status
+judge_final(struct vault *v, struct call *c, const struct erasure *e, const struct ledger_proof *proof,
+    Pdvault__V1__GetErasureResponse *r)
+{
+	struct service_key_backups all;
+	struct ledger_entry entry;
+	int64_t now = clock_wall_ms(), end = e->time_ms;
+	enum status rc;
+
+	if ((rc = ledger_decode(bytes_of(proof->entry, sizeof(proof->entry)), &entry)) != STATUS_OK ||
+	    (rc = service_list_key_backups(v, c, &all)) != STATUS_OK)
+		return rc;
+	if ((r->backups = arena_alloc(c->arena, (all.count + 1) * sizeof(r->backups[0]))) == NULL)
+		return STATUS_NO_MEMORY;
+	for (size_t i = 0; i < all.count; i++) {
+		const struct key_backup *b = &all.item[i];
+
+		if (!key_backup_may_have(b, entry.slot, e->epoch))
+			continue;
+		end = key_backup_end(b) > end ? key_backup_end(b) : end;
+		if (!key_backup_is_open(b, now))
+			continue;
+		if ((r->backups[r->n_backups++] = service_key_backup(c, b)) == NULL)
+			return STATUS_NO_MEMORY;
+	}
+	r->state = r->n_backups > 0 ? PDVAULT__V1__ERASURE_STATE__SHREDDED : PDVAULT__V1__ERASURE_STATE__FINAL;
+	return (r->final_time = service_time(c, end)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 static enum status
 get_erasure(struct vault *v, struct call *c)
 {
@@ -252,7 +283,9 @@ get_erasure(struct vault *v, struct call *c)
 	r->subject = (ProtobufCBinaryData){ SUBJECT_ID_LEN, e->subject };
 	r->epoch = e->epoch;
 	/* K7: until the epoch is settled the old keys may still be somewhere. */
-	r->state = settled ? PDVAULT__V1__ERASURE_STATE__SHREDDED : PDVAULT__V1__ERASURE_STATE__PENDING;
+	r->state = PDVAULT__V1__ERASURE_STATE__PENDING;
+	if (settled && (rc = judge_final(v, c, e, &proof, r)) != STATUS_OK)
+		return rc;
 	if ((r->time = service_time(c, e->time_ms)) == NULL)
 		return STATUS_NO_MEMORY;
 	if (settled &&

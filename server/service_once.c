@@ -44,14 +44,14 @@ static enum status
 compare(const struct service_once *o, const struct idempotency_row *row)
 {
 	uint8_t now[IDEMPOTENCY_FINGERPRINT_LEN];
-	const uint8_t *id = subject_of(o);
 	const struct keyring *k;
+	const uint8_t *id;
 	enum status rc;
 
-	if (id == NULL)
-		return STATUS_CORRUPT;
 	if (sodium_is_zero(row->fingerprint, sizeof(row->fingerprint)))
 		return STATUS_OK;
+	if ((id = subject_of(o)) == NULL)
+		return STATUS_CORRUPT;
 	rc = writeset_subject(o->ws, id, &k);
 	if (rc == STATUS_ERASED)
 		return STATUS_OK;

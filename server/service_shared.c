@@ -177,63 +177,24 @@ service_merge(struct call *c, const Pdvault__V1__FieldMask *mask, const Protobuf
 const struct lookup *
 service_lookup_in(const struct service_lookups *s, const struct lookup *l)
 {
-	for (unsigned i = 0; i < s->count; i++) {
-		const struct lookup *x = &s->item[i];
-
-		if (x->kind == l->kind && x->len == l->len && memcmp(x->value, l->value, l->len) == 0)
-			return x;
-	}
-	return NULL;
-}
-
-/* The fields of an identity that look-ups are made of. */
-struct lookup_field {
-	enum lookup_kind kind;
-	const char *name, *rule;
-	size_t count;
-	char **text;
-};
-
-static enum status
-add_lookups(struct call *c, uint16_t country, const struct lookup_field *f,
-    struct service_lookups *out)
-{
-	for (size_t i = 0; i < f->count; i++) {
-		struct lookup *l = &out->item[out->count];
-		enum status rc = lookup_normalise(f->kind, bytes_of(f->text[i], strlen(f->text[i])),
-		    country, l);
-
-		/* validate.c cannot see all of it: a phone may be too long with its country code only. */
-		if (rc == STATUS_INVALID)
-			return call_violates(c, f->rule, "identity.%s[%zu]", f->name, i);
-		if (rc != STATUS_OK)
-			return rc;
-		if (service_lookup_in(out, l) == NULL)
-			out->count++;
-	}
-	return STATUS_OK;
+	return lookup_list_in(s->item, s->count, l);
 }
 
 enum status
 service_lookups(struct call *c, uint16_t country, const Pdvault__V1__Identity *id,
     struct service_lookups *out)
 {
-	const struct lookup_field fields[] = {
-		{ LOOKUP_EMAIL, "emails", "NOT_AN_EMAIL", id->n_emails, id->emails },
-		{ LOOKUP_PHONE, "phones", "NOT_A_PHONE", id->n_phones, id->phones },
-		{ LOOKUP_ACCOUNT, "account_ids", "BLANK", id->n_account_ids, id->account_ids },
-	};
-	size_t most = id->n_emails + id->n_phones + id->n_account_ids;
-	enum status rc = STATUS_OK;
+	struct lookup_fault bad;
+	enum status rc;
 
 	out->count = 0;
-	if ((out->item = arena_alloc(c->arena, (most + 1) * sizeof(*out->item))) == NULL)
+	if ((out->item = arena_alloc(c->arena, (lookup_list_max(id) + 1) * sizeof(*out->item))) == NULL)
 		return STATUS_NO_MEMORY;
 	if (mutant(logged_field) && id->n_emails > 0)
 		log_event(LOG_INTEGRITY, LOG_S(WHAT, id->emails[0]));
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && rc == STATUS_OK; i++)
-		rc = add_lookups(c, country, &fields[i], out);
-	return rc;
+	rc = lookup_list(id, country, out->item, &out->count, &bad);
+	/* validate.c cannot see all of it: a phone may be too long with its country code only. */
+	return rc == STATUS_INVALID ? call_violates(c, bad.rule, "identity.%s[%zu]", bad.field, bad.index) : rc;
 }
 
 Pdvault__V1__LedgerProof *

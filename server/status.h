@@ -27,6 +27,15 @@
 	    "the subject id belongs to another vault")                                             \
 	X(NO_RECORD, NOT_FOUND, "RECORD_NOT_FOUND", "the subject has no such record")              \
 	X(NO_ERASURE, NOT_FOUND, "ERASURE_NOT_FOUND", "there is no such erasure")                  \
+	X(NO_SESSION, NOT_FOUND, "SESSION_NOT_FOUND",                                              \
+	    "the backup's session has ended: begin again")                                         \
+	X(NO_KEY_BACKUP, NOT_FOUND, "KEY_BACKUP_NOT_FOUND", "there is no such key backup")         \
+	X(KEY_BACKUP_CLOSED, FAILED_PRECONDITION, "KEY_BACKUP_CLOSED",                             \
+	    "the key backup is complete, expired or destroyed")                                    \
+	X(NO_RECOVERY_KEY, FAILED_PRECONDITION, "NO_RECOVERY_KEY",                                 \
+	    "the configuration names no recovery key, so no keys are backed up")                   \
+	X(KEY_BACKUPS, RESOURCE_EXHAUSTED, "TOO_MANY_KEY_BACKUPS",                                 \
+	    "too many key backups are outstanding: destroy some")                                  \
 	X(ERASED, FAILED_PRECONDITION, "SUBJECT_ERASED", "the subject was erased")                 \
 	X(CATEGORY_ERASED, FAILED_PRECONDITION, "CATEGORY_ERASED",                                 \
 	    "this category of the subject was erased")                                             \
@@ -55,6 +64,8 @@
 	    "a storage error: whether this was done will be known after the restart")              \
 	X(FORGED, DATA_LOSS, "INTEGRITY", "stored data do not open under their key")               \
 	X(CORRUPT, DATA_LOSS, "CORRUPT", "stored data are damaged")                                \
+	X(LOST, DATA_LOSS, "RECORD_LOST",                                                          \
+	    "the record was lost, and a restore could not bring it back")                          \
 	X(IO, INTERNAL, "STORAGE_ERROR", "an input or output error")                               \
 	X(CONFIG, FAILED_PRECONDITION, "CONFIGURATION", "the configuration is not usable")         \
 	X(REFUSED, FAILED_PRECONDITION, "REFUSED", "refused; the log says why")                    \

@@ -3,16 +3,18 @@
 #include <string.h>
 
 #include "pdvault/v1/admin.pb-c.h"
+#include "pdvault/v1/backup.pb-c.h"
 #include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/vault.pb-c.h"
 #include "server/keys/page.h"
+#include "server/store/store.h"
 #include "server/validate_form.h"
 
 #define DEPTH_MAX 4
 
 /*
- * Of a string or bytes field: len is its greatest length in bytes (for bytes: the exact one);
- * of a repeated one, count is how many. least 1: it must be there.
+ * Of a string or bytes field: len is its greatest length in bytes (for bytes: the exact one, unless count is
+ * 0); of a repeated one, count is how many. least 1: it must be there.
  */
 struct rule {
 	const ProtobufCMessageDescriptor *message;
@@ -80,6 +82,15 @@ static const struct rule rules[] = {
 	{ M(erase_subject_request), "subject", 1, 1, SUBJECT_ID_LEN, NULL, NULL },
 	{ M(erase_subject_request), "categories", 0, 8, 0, NULL, NULL },
 	{ M(get_erasure_request), "erasure", 1, 1, 16, NULL, NULL },
+	{ M(begin_backup_request), "key_backup", 0, 1, 16, NULL, NULL },
+	{ M(read_backup_request), "session", 1, 1, 16, NULL, NULL },
+	{ M(read_backup_request), "table", 1, 1, 16, NULL, NULL },
+	{ M(read_backup_request), "from", 0, 0, STORE_KEY_MAX, NULL, NULL },
+	{ M(read_backup_request), "to", 0, 0, STORE_KEY_MAX, NULL, NULL },
+	{ M(read_backup_request), "digest", 0, 1, 32, NULL, NULL },
+	{ M(finish_backup_request), "session", 1, 1, 16, NULL, NULL },
+	{ M(finish_backup_request), "digest", 1, 1, 32, NULL, NULL },
+	{ M(destroy_key_backup_request), "backup", 1, 1, 16, NULL, NULL },
 };
 
 #undef M
@@ -124,7 +135,8 @@ check_value(struct walk *w, const struct rule *r, const ProtobufCFieldDescriptor
 		break;
 	case PROTOBUF_C_TYPE_BYTES:
 		must(r != NULL);
-		if (((const ProtobufCBinaryData *)member)->len != r->len)
+		if (r->count > 0 ? ((const ProtobufCBinaryData *)member)->len != r->len :
+		    ((const ProtobufCBinaryData *)member)->len > r->len)
 			(void)call_violates(w->c, "WRONG_LENGTH", "%s", w->path);
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE:

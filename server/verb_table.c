@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/backup/recovery.h"
 #include "server/serve.h"
 #include "server/verbs.h"
 
@@ -16,14 +17,58 @@ static const struct verb verbs[] = {
 	{ "check", NULL, verb_check, "say whether the server could start" },
 	{ "anchor", "verify", verb_anchor_verify, "read every file of the anchor; the server is down" },
 	{ "anchor", "move", verb_anchor_move, "from the files --from to those of the configuration" },
+	{ "restore", NULL, verb_restore, "a vault out of its backups, into an empty place" },
 	{ "recover", NULL, verb_recover, "with --previous: take a store that is refused back by one commit" },
 };
+
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_LIST };
+
+/* An option: where it goes, how often it may be given, the one verb that takes it (NULL: all), and help. */
+static const struct row {
+	const char *name, *value;
+	enum option_kind kind;
+	size_t place, max;
+	enum status (*verb)(const struct config *c, const struct verb_options *o);
+	const char *misused, *help;
+} options[] = {
+#define ONE(kind, field, verb) kind, offsetof(struct verb_options, field), 1, verb
+#define LIST(field, max, verb) OPTION_LIST, offsetof(struct verb_options, field), max, verb
+	{ "config", "FILE", ONE(OPTION_TEXT, config, NULL), NULL, "the configuration file" },
+	{ "force-class-d", NULL, ONE(OPTION_FLAG, force_class_d, NULL), NULL,
+	    "take a place for the anchor where old keys cannot be erased" },
+	{ "from", "FILE", LIST(from, ANCHOR_FILES_MAX, verb_anchor_move), "only anchor move takes --from",
+	    "anchor move: a file that was the anchor, up to four; none: ends\n"
+	    "                              a move that was cut off, when the file is gone" },
+	{ "previous", NULL, ONE(OPTION_FLAG, previous, verb_recover), "only recover takes --previous",
+	    "recover: go back; what the newest commit held is lost" },
+	{ "data", "DIR", LIST(data, VERB_PATHS_MAX, verb_restore), "only restore takes --data",
+	    "restore: a backup of data, then those since; before them may be\n"
+	    "                              the store of a vault" },
+	{ "keys", "DIR", ONE(OPTION_TEXT, keys, verb_restore), "only restore takes --keys",
+	    "restore: a backup of keys" },
+	{ "recovery", "FILE", LIST(recovery, RECOVERY_SHARES_MAX, verb_restore),
+	    "only restore takes --recovery", "restore: the recovery secret, or each of its shares" },
+	{ "living", "DIR", ONE(OPTION_TEXT, living, verb_restore), "only restore takes --living",
+	    "restore: instead of --keys, the store of a vault that lacks records" },
+	{ "ledger", "FILE", ONE(OPTION_TEXT, ledger, verb_restore), "only restore takes --ledger",
+	    "restore: a copy of the ledger of erasures" },
+	{ "head", "HASH", ONE(OPTION_TEXT, head, verb_restore), "only restore takes --head",
+	    "restore: of an entry that the ledger must have" },
+	{ "accept-resurrection", "HASH", ONE(OPTION_TEXT, accept, verb_restore),
+	    "only restore takes --accept-resurrection",
+	    "restore: take the ledger with this head, though a newer is known" },
+	{ "report", "FILE", ONE(OPTION_TEXT, report, verb_restore), "only restore takes --report",
+	    "restore: a new file for the ids of those whose identity is lost" },
+#undef ONE
+#undef LIST
+};
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
 
 void
 verb_help(void)
 {
 	size_t i;
-	char name[32];
+	char name[40];
 
 	(void)puts("usage: pdvaultd VERB --config FILE [options]\n");
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
@@ -31,16 +76,96 @@ verb_help(void)
 		    verbs[i].more != NULL ? verbs[i].more : "");
 		(void)printf("  %-14s %s\n", name, verbs[i].help);
 	}
-	(void)puts("  config-help    print every key of the configuration file\n\n"
-	    "  --config FILE     the configuration file\n"
-	    "  --force-class-d   take a place for the anchor where old keys cannot be erased\n"
-	    "  --from FILE       anchor move: a file that was the anchor, up to four; none: ends a move\n"
-	    "                    that was cut off, when the file is gone\n"
-	    "  --previous        recover: go back; what the newest commit held is lost\n"
-	    "  --help, --version\n\n"
+	(void)puts("  config-help    print every key of the configuration file\n");
+	for (i = 0; i < OPTIONS; i++) {
+		const char *value = options[i].value;
+
+		(void)snprintf(name, sizeof(name), "--%s%s%s", options[i].name, value != NULL ? " " : "",
+		    value != NULL ? value : "");
+		(void)printf("  %-27s %s\n", name, options[i].help);
+	}
+	(void)puts("  --help, --version\n\n"
 	    "exit status: 0 done, 1 failed, 2 usage, 3 configuration not usable, 4 refused (the\n"
 	    "log says why; a restart will not help), 70 a storage error of unknown outcome (a\n"
 	    "restart recovers)");
+}
+
+/* NULL: there is none of that name. */
+static const struct row *
+find_option(const char *name)
+{
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return &options[i];
+	return NULL;
+}
+
+const char *
+verb_option(const char *name, const char *value, struct verb_options *o)
+{
+	const struct row *r = find_option(name);
+	char *at = (char *)o;
+	struct verb_paths *list;
+
+	must(r != NULL);
+	at += r->place;
+	list = (struct verb_paths *)(void *)at;
+	switch (r->kind) {
+	case OPTION_FLAG:
+		*(bool *)(void *)at = true;
+		return NULL;
+	case OPTION_TEXT:
+		if (*(const char **)(void *)at != NULL)
+			return "an option is given twice";
+		*(const char **)(void *)at = value;
+		return NULL;
+	case OPTION_LIST:
+		if (list->count == r->max)
+			return "an option is given too often";
+		list->path[list->count++] = value;
+		return NULL;
+	}
+	return NULL;
+}
+
+static bool
+is_given(const struct row *r, const struct verb_options *o)
+{
+	const char *at = (const char *)o + r->place;
+
+	return r->kind == OPTION_FLAG ? *(const bool *)(const void *)at :
+	    r->kind == OPTION_TEXT ? *(const char *const *)(const void *)at != NULL :
+	    ((const struct verb_paths *)(const void *)at)->count > 0;
+}
+
+const char *
+verb_misused(const struct verb *v, const struct verb_options *o)
+{
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (options[i].verb != NULL && options[i].verb != v->run && is_given(&options[i], o))
+			return options[i].misused;
+	if (v->run == verb_recover && !o->previous)
+		return "recover needs --previous";
+	if (v->run != verb_restore)
+		return NULL;
+	if ((o->keys != NULL) == (o->living != NULL))
+		return "restore needs --keys or --living";
+	if ((o->keys != NULL) != (o->recovery.count > 0))
+		return "--keys and --recovery go together";
+	return o->data.count == 0 ? "restore needs --data" : NULL;
+}
+
+const struct option *
+verb_getopt(void)
+{
+	static struct option all[OPTIONS + 3];
+
+	for (size_t i = 0; i < OPTIONS; i++)
+		all[i] = (struct option){ options[i].name,
+			options[i].kind == OPTION_FLAG ? no_argument : required_argument, NULL, 'o' };
+	all[OPTIONS] = (struct option){ "help", no_argument, NULL, 'h' };
+	all[OPTIONS + 1] = (struct option){ "version", no_argument, NULL, 'v' };
+	return all;
 }
 
 const struct verb *

@@ -220,7 +220,8 @@ verb_anchor_move(const struct config *c, const struct verb_options *o)
 	struct vault_options vo;
 	enum status rc = begin(c, o, &vo);
 
-	vo.retiring = o->from;
+	for (size_t i = 0; i < o->from.count; i++)
+		vo.retiring.path[vo.retiring.count++] = o->from.path[i];
 	if (rc == STATUS_OK)
 		rc = custody_move(&vo, &moved);
 	say_moved(c, o, &moved, rc);

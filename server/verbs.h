@@ -4,17 +4,28 @@
 #ifndef SERVER_VERBS_H
 #define SERVER_VERBS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 
 #include "server/config.h"
 #include "server/keys/anchor.h"
 #include "server/status.h"
 
-/* The options of the command line. */
+#define VERB_PATHS_MAX 64u
+
+struct verb_paths {
+	const char *path[VERB_PATHS_MAX];
+	size_t count;
+};
+
+/* The options of the command line. Paths are relative to the working folder. */
 struct verb_options {
+	const char *config;
 	bool force_class_d;
 	bool previous;			/* recover */
-	struct anchor_paths from;	/* anchor move: relative to the working folder */
+	struct verb_paths from;		/* anchor move */
+	struct verb_paths data, recovery;	/* restore, as all that follow */
+	const char *keys, *living, *ledger, *head, *accept, *report;
 };
 
 struct verb {
@@ -25,6 +36,16 @@ struct verb {
 
 /* The verb of these words; NULL: there is none. */
 const struct verb *verb_find(char **word, int count);
+
+/*
+ * verb_option(name, value, o): one option of the command line. NULL: taken; else what is wrong with it.
+ * verb_misused(v, o): NULL, or the option that verb does not take or lacks.
+ */
+const char *verb_option(const char *name, const char *value, struct verb_options *o);
+const char *verb_misused(const struct verb *v, const struct verb_options *o);
+
+/* The same for getopt_long(), ended by zeros. */
+const struct option *verb_getopt(void);
 
 /* All verbs and options, to standard output. */
 void verb_help(void);
@@ -50,5 +71,8 @@ enum status verb_anchor_move(const struct config *c, const struct verb_options *
 
 /* custody_previous(); the command line had --previous. */
 enum status verb_recover(const struct config *c, const struct verb_options *o) MUST_USE;
+
+/* restore_run() into the places that ${c} names. What was restored goes to standard output, a line each. */
+enum status verb_restore(const struct config *c, const struct verb_options *o) MUST_USE;
 
 #endif /* SERVER_VERBS_H */

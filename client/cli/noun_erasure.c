@@ -20,6 +20,10 @@ erasure_json(const struct pdv_erasure *e)
 		(void)json_array_append_new(categories,
 		    json_string(pdv_category_name(e->categories[i])));
 	(void)json_object_set_new(doc, "categories", categories);
+	if (e->final_time != NULL)
+		(void)json_object_set_new(doc, "final_time", json_out_time(e->final_time));
+	if (e->key_backup_count > 0)
+		(void)json_object_set_new(doc, "key_backups", json_integer((json_int_t)e->key_backup_count));
 	if (e->ledger != NULL)
 		(void)json_object_set_new(doc, "ledger", json_out_proof(e->ledger));
 	return doc;

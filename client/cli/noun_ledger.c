@@ -153,14 +153,14 @@ out:
 	return rc;
 }
 
-/* One entry of `ledger list`, at the end of an array. */
-static void
-list_entry(const struct pdv_ledger_entry *e, void *arg)
+static const char *const kinds[] = {"ERASURE", "ERASURE", "KEY_BACKUP", "KEY_BACKUP_COMPLETE",
+    "KEY_BACKUP_DESTROYED"};
+
+static json_t *
+erasure_json(const struct pdv_ledger_entry *e)
 {
-	json_t *doc = json_pack("{s:I, s:o, s:I, s:o, s:o, s:b}", "sequence", (json_int_t)e->sequence,
-	    "time", json_out_time(&e->time), "epoch", (json_int_t)e->epoch,
-	    "subject", json_out_subject(&e->subject), "erasure", json_out_erasure(&e->erasure),
-	    "last", e->last);
+	json_t *doc = json_pack("{s:o, s:o, s:b}", "subject", json_out_subject(&e->subject),
+	    "erasure", json_out_erasure(&e->erasure), "last", e->last);
 	json_t *categories = json_array();
 	unsigned c;
 
@@ -169,6 +169,21 @@ list_entry(const struct pdv_ledger_entry *e, void *arg)
 			(void)json_array_append_new(categories,
 			    json_string(pdv_category_name((enum pdv_category)c)));
 	(void)json_object_set_new(doc, "categories", categories);
+	return doc;
+}
+
+/* One entry of `ledger list`, at the end of an array. */
+static void
+list_entry(const struct pdv_ledger_entry *e, void *arg)
+{
+	bool erasure = e->kind == PDV_LEDGER_PART || e->kind == PDV_LEDGER_WHOLE;
+	json_t *doc = json_pack("{s:I, s:s, s:o, s:I}", "sequence", (json_int_t)e->sequence, "kind",
+	    kinds[e->kind], "time", json_out_time(&e->time), "epoch", (json_int_t)e->epoch);
+	json_t *more = erasure ? erasure_json(e) : json_pack("{s:o}", "key_backup",
+	    json_out_hex(e->erasure.bytes, sizeof(e->erasure.bytes)));
+
+	(void)json_object_update(doc, more);
+	json_decref(more);
 	(void)json_array_append_new(arg, doc);
 }
 

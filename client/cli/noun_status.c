@@ -18,6 +18,12 @@ number(json_t *doc, const char *name, uint64_t value)
 	(void)json_object_set_new(doc, name, json_integer((json_int_t)value));
 }
 
+static void
+when(json_t *doc, const char *name, const struct pdv_time *t)
+{
+	(void)json_object_set_new(doc, name, t != NULL ? json_out_time(t) : json_null());
+}
+
 static json_t *
 status_json(const struct pdv_status *status)
 {
@@ -49,6 +55,13 @@ status_json(const struct pdv_status *status)
 	(void)json_object_set_new(doc, "signing_key",
 	    json_out_hex(status->signing_key, sizeof(status->signing_key)));
 	number(doc, "ledger_entries", status->ledger_entries);
+	number(doc, "incarnation", status->incarnation);
+	number(doc, "key_backups", status->key_backups);
+	when(doc, "data_backup_time", status->data_backup_time);
+	when(doc, "key_backup_time", status->key_backup_time);
+	when(doc, "backup_verify_time", status->backup_verify_time);
+	when(doc, "backup_drill_time", status->backup_drill_time);
+	number(doc, "resurrections", status->resurrections);
 	return doc;
 }
 

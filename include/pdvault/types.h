@@ -66,7 +66,8 @@ struct pdv_time {
 #define PDV_ERASURE_STATES(X) \
 	X(UNSPECIFIED, 0)     \
 	X(PENDING, 1) /* decided, the old keys are not yet gone */ \
-	X(SHREDDED, 2) /* no living key opens the categories */
+	X(SHREDDED, 2) /* no living key opens the categories, but a key backup may */ \
+	X(FINAL, 3)   /* nor does any key backup that is outstanding */
 
 #define PDV_SERVING_STATES(X) \
 	X(UNSPECIFIED, 0)     \
@@ -263,7 +264,15 @@ struct pdv_ledger_proof {
 	uint8_t signature[PDV_SIGNATURE_LEN];
 };
 
-/* What stands in such an entry. */
+enum pdv_ledger_kind {
+	PDV_LEDGER_PART = 0,      /* an erasure; the subject has something left */
+	PDV_LEDGER_WHOLE = 1,     /* nothing of the subject is left */
+	PDV_LEDGER_KEYS = 2,      /* a key backup; erasure is its id, slot its expiry in ms */
+	PDV_LEDGER_KEYS_READ = 3, /* it is complete; slot: who has this one or a later is not in it */
+	PDV_LEDGER_KEYS_GONE = 4  /* it was destroyed */
+};
+
+/* What stands in such an entry. Of a key backup subject and categories are zero. */
 struct pdv_ledger_entry {
 	uint64_t sequence; /* 1 is the first of the vault */
 	uint64_t epoch;    /* that the keys died with */
@@ -272,7 +281,8 @@ struct pdv_ledger_entry {
 	struct pdv_subject_id subject;
 	struct pdv_erasure_id erasure;
 	uint16_t categories; /* bit c - 1 for enum pdv_category c */
-	int last;            /* nothing of the subject is left */
+	enum pdv_ledger_kind kind;
+	int last;            /* 1: kind is PDV_LEDGER_WHOLE */
 	uint8_t before[PDV_LEDGER_HASH_LEN]; /* hash of the entry before */
 	uint8_t hash[PDV_LEDGER_HASH_LEN];   /* of this one */
 };
@@ -293,6 +303,8 @@ struct pdv_erasure {
 	const enum pdv_category *categories;
 	size_t category_count;
 	const struct pdv_ledger_proof *ledger; /* NULL while it is pending */
+	size_t key_backup_count; /* SHREDDED: outstanding key backups that may still open it */
+	const struct pdv_time *final_time; /* when it became FINAL, or will; NULL while it is pending */
 };
 
 struct pdv_status {
@@ -317,6 +329,12 @@ struct pdv_status {
 	const char *secret_memory; /* "memfd_secret" or "locked" */
 	uint8_t signing_key[PDV_SIGNING_KEY_LEN]; /* Ed25519, public: of ledger proofs */
 	uint64_t ledger_entries;
+	uint64_t incarnation; /* grows with each restore */
+	uint32_t key_backups; /* outstanding */
+	/* Of the last that is complete; NULL: never. */
+	const struct pdv_time *data_backup_time, *key_backup_time;
+	const struct pdv_time *backup_verify_time, *backup_drill_time;
+	size_t resurrections; /* restores that took a ledger which was not the newest */
 };
 
 #ifdef __cplusplus

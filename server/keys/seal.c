@@ -234,6 +234,32 @@ seal_digest(struct bytes in, uint8_t out[static SEAL_DIGEST_LEN])
 	must(crypto_generichash(out, SEAL_DIGEST_LEN, in.p, in.len, NULL, 0) == 0);
 }
 
+_Static_assert(sizeof(crypto_generichash_state) <= sizeof(struct seal_digest_state), "it fits");
+
+static crypto_generichash_state *
+state_of(struct seal_digest_state *s)
+{
+	return (crypto_generichash_state *)(void *)s->opaque;
+}
+
+void
+seal_digest_begin(struct seal_digest_state *s)
+{
+	must(crypto_generichash_init(state_of(s), NULL, 0, SEAL_DIGEST_LEN) == 0);
+}
+
+void
+seal_digest_add(struct seal_digest_state *s, struct bytes in)
+{
+	must(crypto_generichash_update(state_of(s), in.p, in.len) == 0);
+}
+
+void
+seal_digest_end(struct seal_digest_state *s, uint8_t out[static SEAL_DIGEST_LEN])
+{
+	must(crypto_generichash_final(state_of(s), out, SEAL_DIGEST_LEN) == 0);
+}
+
 _Static_assert(SEAL_SIGNATURE_LEN == crypto_sign_BYTES && SEAL_PUBLIC_LEN == crypto_sign_PUBLICKEYBYTES &&
     SEAL_KEY_LEN == crypto_sign_SEEDBYTES, "Ed25519");
 
@@ -264,6 +290,26 @@ seal_verify(const uint8_t public[static SEAL_PUBLIC_LEN], struct bytes said,
     const uint8_t signature[static SEAL_SIGNATURE_LEN])
 {
 	if (crypto_sign_verify_detached(signature, said.p, said.len, public) != 0)
+		return STATUS_FORGED;
+	return STATUS_OK;
+}
+
+_Static_assert(SEAL_RECOVERY_KEY_LEN == crypto_box_PUBLICKEYBYTES &&
+    SEAL_RECOVERY_KEY_LEN == crypto_box_SECRETKEYBYTES &&
+    SEAL_FOR_RECOVERY_LEN(0) == crypto_box_SEALBYTES, "X25519");
+
+enum status
+seal_for_recovery(const uint8_t public[static SEAL_RECOVERY_KEY_LEN], struct bytes plain, uint8_t *out)
+{
+	return crypto_box_seal(out, plain.p, plain.len, public) == 0 ? STATUS_OK : STATUS_REFUSED;
+}
+
+enum status
+seal_recover(const uint8_t public[static SEAL_RECOVERY_KEY_LEN],
+    const uint8_t secret[static SEAL_RECOVERY_KEY_LEN], struct bytes box, uint8_t *out)
+{
+	if (box.len < crypto_box_SEALBYTES ||
+	    crypto_box_seal_open(out, box.p, box.len, public, secret) != 0)
 		return STATUS_FORGED;
 	return STATUS_OK;
 }

@@ -107,6 +107,14 @@ void seal_tag(const struct key *k, const char *label, struct bytes a, struct byt
 /* Unkeyed BLAKE2b-256. */
 void seal_digest(struct bytes in, uint8_t out[static SEAL_DIGEST_LEN]);
 
+/* The same in pieces; seal_digest_end() wipes nothing, for what is hashed here is public. */
+struct seal_digest_state {
+	_Alignas(64) uint8_t opaque[384];
+};
+void seal_digest_begin(struct seal_digest_state *s);
+void seal_digest_add(struct seal_digest_state *s, struct bytes in);
+void seal_digest_end(struct seal_digest_state *s, uint8_t out[static SEAL_DIGEST_LEN]);
+
 /* Ed25519 (RFC 8032); ${seed} is a key made SEAL_FOR_SIGNING, ${public} what seal_public() gave for it. */
 #define SEAL_SIGNATURE_LEN 64u
 #define SEAL_PUBLIC_LEN 32u
@@ -117,6 +125,20 @@ void seal_sign(const struct key *seed, const uint8_t public[static SEAL_PUBLIC_L
 /* STATUS_FORGED: not signed so by the owner of that public key. */
 enum status seal_verify(const uint8_t public[static SEAL_PUBLIC_LEN], struct bytes said,
     const uint8_t signature[static SEAL_SIGNATURE_LEN]) MUST_USE;
+
+/*
+ * For who has an X25519 key (RFC 7748), outside the vault: libsodium's sealed box (X25519,
+ * XSalsa20-Poly1305) under a key pair that is made for it and forgotten. STATUS_REFUSED: ${public} is no
+ * point that can be sealed for.
+ */
+#define SEAL_RECOVERY_KEY_LEN 32u
+#define SEAL_FOR_RECOVERY_LEN(plain) ((plain) + 48u)
+enum status seal_for_recovery(const uint8_t public[static SEAL_RECOVERY_KEY_LEN], struct bytes plain,
+    uint8_t *out) MUST_USE;
+
+/* Opens it into out[box.len - 48]. STATUS_FORGED: it was not sealed for that pair. */
+enum status seal_recover(const uint8_t public[static SEAL_RECOVERY_KEY_LEN],
+    const uint8_t secret[static SEAL_RECOVERY_KEY_LEN], struct bytes box, uint8_t *out) MUST_USE;
 
 /*
  * The key under which an anchor slot wraps the root key for one provider:

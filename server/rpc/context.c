@@ -130,6 +130,7 @@ static nng_msg *
 pack(const struct context *c, enum status *rc, uint64_t epoch)
 {
 	struct envelope_answer a = { .status = *rc, .call = &c->call, .epoch = epoch,
+		.incarnation = c->r->o.incarnation,
 		.vault = bytes_of(c->r->o.vault_id, RPC_VAULT_ID_LEN) };
 	struct envelope_packing p;
 	nng_msg *msg = NULL;

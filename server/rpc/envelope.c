@@ -134,6 +134,7 @@ envelope_measure(const struct envelope_answer *a, struct envelope_packing *p)
 		fill_violations(a->call, p);
 	}
 	p->head.epoch = a->epoch;
+	p->head.incarnation = a->incarnation;
 	p->head.vault = binary(a->vault);
 	p->head_len = pdvault__rpc__v1__response__get_packed_size(&p->head);
 	p->message = ok ? a->call->response : NULL;

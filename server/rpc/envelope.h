@@ -35,7 +35,7 @@ enum status envelope_decode(struct bytes body, struct envelope *out) MUST_USE;
 struct envelope_answer {
 	enum status status;
 	const struct call *call;	/* its violations, and on STATUS_OK its response */
-	uint64_t epoch;
+	uint64_t epoch, incarnation;
 	struct bytes vault;
 };
 

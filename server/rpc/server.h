@@ -61,6 +61,7 @@ struct rpc_options {
 	struct vault *vault;
 	struct writer *writer;			/* NULL if no method is a METHOD_WRITER */
 	uint8_t vault_id[RPC_VAULT_ID_LEN];
+	uint64_t incarnation;			/* of the vault, in each answer */
 	uint64_t (*epoch)(struct vault *v);	/* the present one; any thread, never blocks */
 	struct rpc_limits limits;
 };

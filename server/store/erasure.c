@@ -98,7 +98,8 @@ static enum status
 put_row(struct writeset *ws, const uint8_t slot[static 8], struct erasure *e)
 {
 	struct ledger_entry entry = { .epoch = writeset_epoch(ws), .time_ms = clock_wall_ms(),
-		.slot = bytes_get64(slot), .categories = e->categories, .final = e->final };
+		.slot = bytes_get64(slot), .categories = e->categories,
+		.kind = e->final ? LEDGER_WHOLE : LEDGER_PART };
 	uint8_t row[ERASURE_ROW_LEN];
 	enum status rc;
 

@@ -4,7 +4,7 @@
 #include "server/store/vault_internal.h"
 
 enum { OFF_SEQUENCE = 0, OFF_EPOCH = 8, OFF_TIME = 16, OFF_SLOT = 24, OFF_SUBJECT = 32, OFF_ERASURE = 48,
-	OFF_CATEGORIES = 64, OFF_FINAL = 66, OFF_BEFORE = 67 };
+	OFF_CATEGORIES = 64, OFF_KIND = 66, OFF_BEFORE = 67 };
 
 _Static_assert(OFF_BEFORE + SEAL_DIGEST_LEN == LEDGER_ENTRY_LEN, "an entry");
 
@@ -18,14 +18,14 @@ ledger_encode(const struct ledger_entry *e, uint8_t out[static LEDGER_ENTRY_LEN]
 	memcpy(out + OFF_SUBJECT, e->subject, sizeof(e->subject));
 	memcpy(out + OFF_ERASURE, e->erasure, sizeof(e->erasure));
 	bytes_put16(out + OFF_CATEGORIES, e->categories);
-	out[OFF_FINAL] = e->final;
+	out[OFF_KIND] = (uint8_t)e->kind;
 	memcpy(out + OFF_BEFORE, e->before, sizeof(e->before));
 }
 
 enum status
 ledger_decode(struct bytes in, struct ledger_entry *e)
 {
-	if (in.len != LEDGER_ENTRY_LEN || in.p[OFF_FINAL] > 1)
+	if (in.len != LEDGER_ENTRY_LEN || in.p[OFF_KIND] > LEDGER_KEYS_GONE)
 		return STATUS_CORRUPT;
 	e->sequence = bytes_get64(in.p + OFF_SEQUENCE);
 	e->epoch = bytes_get64(in.p + OFF_EPOCH);
@@ -34,7 +34,7 @@ ledger_decode(struct bytes in, struct ledger_entry *e)
 	memcpy(e->subject, in.p + OFF_SUBJECT, sizeof(e->subject));
 	memcpy(e->erasure, in.p + OFF_ERASURE, sizeof(e->erasure));
 	e->categories = bytes_get16(in.p + OFF_CATEGORIES);
-	e->final = in.p[OFF_FINAL] != 0;
+	e->kind = (enum ledger_kind)in.p[OFF_KIND];
 	memcpy(e->before, in.p + OFF_BEFORE, sizeof(e->before));
 	return STATUS_OK;
 }
@@ -157,13 +157,32 @@ ledger_check(struct store_snapshot *s)
 	return memcmp(hash, head.hash, sizeof(hash)) == 0 ? STATUS_OK : STATUS_CORRUPT;
 }
 
+#define SAID_LEN (sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN + SEAL_DIGEST_LEN)
+
+/* What is signed. */
+static void
+say(const uint8_t *vault, const uint8_t *entry, uint8_t out[static SAID_LEN])
+{
+	memcpy(out, LEDGER_LABEL, sizeof(LEDGER_LABEL) - 1);
+	memcpy(out + sizeof(LEDGER_LABEL) - 1, vault, VAULT_ID_LEN);
+	ledger_hash(entry, out + sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN);
+}
+
+enum status
+ledger_verify(const uint8_t vault[static VAULT_ID_LEN], const uint8_t public[static SEAL_PUBLIC_LEN],
+    const struct ledger_proof *p)
+{
+	uint8_t said[SAID_LEN];
+
+	say(vault, p->entry, said);
+	return seal_verify(public, bytes_of(said, sizeof(said)), p->signature);
+}
+
 void
 ledger_sign(const struct ledger_signer *s, struct ledger_proof *p)
 {
-	uint8_t said[sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN + SEAL_DIGEST_LEN];
+	uint8_t said[SAID_LEN];
 
-	memcpy(said, LEDGER_LABEL, sizeof(LEDGER_LABEL) - 1);
-	memcpy(said + sizeof(LEDGER_LABEL) - 1, s->vault, VAULT_ID_LEN);
-	ledger_hash(p->entry, said + sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN);
+	say(s->vault, p->entry, said);
 	seal_sign(&s->root->signing, s->public, bytes_of(said, sizeof(said)), p->signature);
 }

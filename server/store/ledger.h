@@ -1,7 +1,8 @@
 /*
- * The ledger: one entry for each erasure, in the order in which they were decided, in the same commit as what
- * they tell of. Each holds the hash of the one before, so none can be changed or left out without all later
- * ones; the newest is the head. What a restored copy must forget stands here.
+ * The ledger: one entry for each erasure, and for what becomes of key backups, in the order in which they
+ * were decided, in the same commit as what they tell of. Each holds the hash of the one before, so none can
+ * be changed or left out without all later ones; the newest is the head. What a restored copy must forget,
+ * and must not forget, stands here.
  *
  * An entry is LEDGER_ENTRY_LEN bytes (docs/FORMAT.md, ledger); its hash is BLAKE2b-256 of them, and the entry
  * before the first has the hash BLAKE2b-256 of the vault's id. Signed is LEDGER_LABEL || vault id || hash, with
@@ -21,14 +22,27 @@
 #define LEDGER_HEAD_LEN (8u + SEAL_DIGEST_LEN)
 #define LEDGER_LABEL "pdvault ledger 1"
 
+/* A copy in a file: label, vault id, public key; then entry and signature of each (docs/FORMAT.md). */
+#define LEDGER_FILE_HEAD_LEN (sizeof(LEDGER_LABEL) - 1 + VAULT_ID_LEN + SEAL_PUBLIC_LEN)
+#define LEDGER_FILE_ITEM_LEN (LEDGER_ENTRY_LEN + SEAL_SIGNATURE_LEN)
+
+enum ledger_kind {
+	LEDGER_PART = 0,		/* an erasure; the subject has something left */
+	LEDGER_WHOLE = 1,		/* the last category went */
+	LEDGER_KEYS = 2,		/* a key backup is allowed: erasure is its id, slot its expiry in ms */
+	LEDGER_KEYS_READ = 3,		/* it is complete: who has this slot or a later one is not in it */
+	LEDGER_KEYS_GONE = 4,		/* it was destroyed */
+};
+
+/* Of a key backup subject and categories are zero. */
 struct ledger_entry {
 	uint64_t sequence;		/* 1 is the first */
-	uint64_t epoch;			/* that the keys died with */
+	uint64_t epoch;			/* that the keys died with; of a key backup that was present */
 	int64_t time_ms;
 	uint64_t slot;			/* of the subject in tree S */
 	uint8_t subject[SUBJECT_ID_LEN], erasure[16];
 	uint16_t categories;		/* bit c - 1 for category c */
-	bool final;			/* the last category went */
+	enum ledger_kind kind;
 	uint8_t before[SEAL_DIGEST_LEN];
 };
 
@@ -71,6 +85,10 @@ enum status ledger_check(struct store_snapshot *s) MUST_USE;
  * vault's public key. Only sent when the epoch is settled. As ledger_append().
  */
 enum status ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out) MUST_USE;
+
+/* STATUS_FORGED: the vault with that id and public key has not signed this entry. Any thread. */
+enum status ledger_verify(const uint8_t vault[static VAULT_ID_LEN],
+    const uint8_t public[static SEAL_PUBLIC_LEN], const struct ledger_proof *p) MUST_USE;
 
 /*
  * Hashes p->entry and signs that for the vault with that id and public key. The caller holds the root (a pin on

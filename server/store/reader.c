@@ -270,6 +270,8 @@ reader_record(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN], unsigne
 		return STATUS_NO_MEMORY;
 	if ((rc = record_open(&p, f.box, text, &len)) != STATUS_OK)
 		return damage_judged(rc, "a record");
+	if (bytes_get64(text) == RECORD_LOST_ETAG)
+		return STATUS_LOST;
 	*plain = bytes_of(text, len);
 	return STATUS_OK;
 }

@@ -42,7 +42,8 @@ enum status reader_subject(struct reader *r, const uint8_t id[static SUBJECT_ID_
 /*
  * reader_record(r, id, category, a, plain): reader_subject() and the record of one category in one
  * snapshot; ${plain} is in arena ${a}. STATUS_NO_RECORD: none was written; STATUS_CATEGORY_ERASED.
- * STATUS_CORRUPT, too, for an identity that is not there: every subject was made with one.
+ * STATUS_CORRUPT, too, for an identity that is not there: every subject was made with one. STATUS_LOST: of
+ * one that was lost before a restore.
  */
 enum status reader_record(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN],
     unsigned category, struct arena *a, struct bytes *plain) MUST_USE;

@@ -12,6 +12,7 @@
 #include "server/keys/page.h"
 
 #define RECORD_HEAD 16u
+#define RECORD_LOST_ETAG 0u		/* stands for an identity that a restore did not find; no message */
 #define RECORD_MESSAGE_MAX 65536u
 #define RECORD_KEY_LEN 13u
 #define RECORD_TRANSACTION_KEY_LEN 17u

@@ -28,7 +28,8 @@
 	X(IDEMPOTENCY, "idempotency", true)   \
 	X(ERASURES, "erasures", false)        \
 	X(LEDGER, "ledger", true)             \
-	X(LITTER, "litter", false)
+	X(LITTER, "litter", false)            \
+	X(BACKUPS, "backups", true)
 
 #define STORE_TABLE_ENUM(name, text, grows) STORE_##name,
 enum store_table { STORE_TABLES(STORE_TABLE_ENUM) STORE_TABLE_COUNT };
@@ -53,6 +54,9 @@ struct store_options {
  */
 enum status store_open(const struct store_options *o, struct store **out) MUST_USE;
 void store_close(struct store *st);
+
+/* There is a store in that folder, whole or not. */
+bool store_is_at(const char *path);
 
 /* Removes the files of a store that was just created and has nothing in it; its folder stays. */
 void store_remove(const char *path);

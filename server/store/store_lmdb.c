@@ -248,6 +248,15 @@ store_close(struct store *st)
 	free(st);
 }
 
+bool
+store_is_at(const char *path)
+{
+	char name[STORE_PATH_MAX];
+	struct stat sb;
+
+	return snprintf(name, sizeof(name), "%s/data.mdb", path) < (int)sizeof(name) && lstat(name, &sb) == 0;
+}
+
 void
 store_remove(const char *path)
 {

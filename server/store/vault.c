@@ -8,16 +8,16 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/store/backup.h"
 #include "server/store/damage.h"
 #include "server/store/ledger.h"
+#include "server/store/mark.h"
 #include "server/store/moving.h"
 #include "server/store/recover.h"
 #include "server/store/vault_internal.h"
 
 #define CACHE_BYTES (2u << 20)
 #define CLASS_EVERY_NS 1000000000u
-enum { OFF_NUMBER = VAULT_ID_LEN, OFF_CREATED = OFF_NUMBER + 2, OFF_COUNTRY = OFF_CREATED + 8,
-	META_VAULT_LEN = OFF_COUNTRY + 2 };
 
 static _Atomic uint64_t serials = 1;
 
@@ -58,46 +58,8 @@ vault_classes(const struct vault_options *o)
 	return rc;
 }
 
-/* The rows of a vault that has nothing in it yet. */
-static enum status
-write_first_rows(struct vault *v, const struct root *root, const uint8_t *root_box)
-{
-	uint8_t format[4], vault[META_VAULT_LEN], epoch[META_EPOCH_LEN];
-	uint8_t zero[8] = { 0 }, one[8] = { [7] = 1 }, ledger[LEDGER_HEAD_LEN];
-	const struct { struct bytes key, value; } rows[] = {
-		{ META_KEY(META_FORMAT), bytes_of(format, sizeof(format)) },
-		{ META_KEY(META_VAULT), bytes_of(vault, sizeof(vault)) },
-		{ META_KEY(META_EPOCH), bytes_of(epoch, sizeof(epoch)) },
-		{ META_KEY(META_ROOT), bytes_of(root_box, ROOT_BOX_LEN) },
-		{ META_KEY(META_START), bytes_of(zero, sizeof(zero)) },
-		{ META_KEY(META_SEQUENCE), bytes_of(one, sizeof(one)) },
-		{ META_KEY(META_LEDGER), bytes_of(ledger, sizeof(ledger)) },
-	};
-	struct store_batch *b = NULL;
-	enum status rc;
-
-	bytes_put32(format, VAULT_FORMAT);
-	memcpy(vault, v->id, VAULT_ID_LEN);
-	bytes_put16(vault + OFF_NUMBER, v->number);
-	bytes_put64(vault + OFF_CREATED, (uint64_t)clock_wall_ms());
-	bytes_put16(vault + OFF_COUNTRY, v->country_code);
-	ledger_first_head(v->id, ledger);
-	bytes_put64(epoch, root->epoch);
-	memcpy(epoch + 8, root->commitment, SEAL_DIGEST_LEN);
-	if ((rc = store_allocate(v->store, 16, 4096, false)) != STATUS_OK ||
-	    (rc = store_batch_begin(v->store, &b)) != STATUS_OK)
-		return rc;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == STATUS_OK; i++)
-		rc = store_batch_put(b, STORE_META, rows[i].key, rows[i].value);
-	if (rc != STATUS_OK) {
-		store_batch_abort(b);
-		return rc;
-	}
-	return store_batch_commit(b);
-}
-
-static enum status
-open_anchor(struct vault *v, const struct vault_options *o, bool read_only)
+enum status
+vault_open_anchor(struct vault *v, const struct vault_options *o, bool read_only)
 {
 	struct anchor_options ao = { .files = o->anchor, .retiring = o->retiring,
 		.providers = &v->provider, .provider_count = 1, .read_only = read_only };
@@ -106,7 +68,7 @@ open_anchor(struct vault *v, const struct vault_options *o, bool read_only)
 	return anchor_open(&ao, &v->anchor);
 }
 
-static struct vault *
+struct vault *
 vault_alloc(const struct vault_options *o)
 {
 	struct vault *v = calloc(1, sizeof(*v));
@@ -116,78 +78,10 @@ vault_alloc(const struct vault_options *o)
 	v->serial = atomic_fetch_add(&serials, 1);
 	v->country_code = o->country_code;
 	v->force_class_d = o->force_class_d;
+	v->has_recovery_key = o->has_recovery_key;
+	memcpy(v->recovery_key, o->recovery_key, sizeof(v->recovery_key));
 	must(pthread_mutex_init(&v->readers_lock, NULL) == 0);
 	return v;
-}
-
-/* How far vault_init() has come: from MADE_KEY on, so many files of the anchor more. */
-enum made { MADE_NOTHING, MADE_STORE, MADE_KEY };
-
-/* What this run made goes, so that the next one finds the places empty. Nothing rests on it yet. */
-static void
-unmake(const struct vault_options *o, unsigned made)
-{
-	for (; made > MADE_KEY; made--)
-		(void)unlink(o->anchor.path[made - MADE_KEY - 1]);
-	if (made == MADE_KEY)
-		(void)unlink(o->key_path);
-	if (made >= MADE_STORE)
-		store_remove(o->store_path);
-}
-
-/* Of a vault that was given up: the new one would not start. */
-static enum status
-check_remains(const struct vault_options *o)
-{
-	bool move = false, step = false;
-	enum status rc = moving_stands(o->store_path, &move);
-
-	if (rc == STATUS_OK)
-		rc = store_step_stands(o->store_path, &step);
-	if (rc != STATUS_OK || (!move && !step))
-		return rc;
-	log_event(LOG_FATAL, LOG_S(PATH, o->store_path), LOG_S(WHAT, "the folder is not empty"));
-	return STATUS_REFUSED;
-}
-
-enum status
-vault_init(const struct vault_options *o)
-{
-	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, true, false, false };
-	struct root *root = secret_alloc(sizeof(*root));
-	struct vault *v = vault_alloc(o);
-	uint8_t box[ROOT_BOX_LEN];
-	unsigned made = MADE_NOTHING;
-	enum status rc = STATUS_NO_MEMORY;
-
-	if (v == NULL || root == NULL)
-		goto out;
-	v->number = o->number;
-	randombytes_buf(v->id, sizeof(v->id));
-	if ((rc = vault_classes(o)) != STATUS_OK || (rc = check_remains(o)) != STATUS_OK ||
-	    (rc = store_open(&so, &v->store)) != STATUS_OK)
-		goto out;
-	made = MADE_STORE;
-	if ((rc = provider_file_create(o->key_path, &v->provider)) != STATUS_OK)
-		goto out;
-	made = MADE_KEY;
-	for (; made - MADE_KEY < o->anchor.count; made++)
-		if ((rc = anchor_create(o->anchor.path[made - MADE_KEY])) != STATUS_OK)
-			goto out;
-	if ((rc = open_anchor(v, o, false)) != STATUS_OK)
-		goto out;
-	root_new(root);
-	root->epoch = 1;
-	root_seal(root, v->id, box);
-	if ((rc = anchor_prepare(v->anchor, 1, root->commitment, &root->self)) != STATUS_OK)
-		goto out;
-	rc = write_first_rows(v, root, box);
-out:
-	secret_free(root, sizeof(*root));
-	vault_close(v);
-	if (rc != STATUS_OK)
-		unmake(o, made);
-	return rc;
 }
 
 /* Format and identity: the first things to be looked at. */
@@ -220,18 +114,38 @@ read_identity(struct vault *v)
 		goto end;
 	}
 	memcpy(v->id, value.p, VAULT_ID_LEN);
-	v->number = bytes_get16(value.p + OFF_NUMBER);
+	v->number = bytes_get16(value.p + VAULT_OFF_NUMBER);
 	/* Phones are stored with it: under another one an erasure would not find its own look-ups. */
-	if (bytes_get16(value.p + OFF_COUNTRY) != v->country_code) {
+	if (bytes_get16(value.p + VAULT_OFF_COUNTRY) != v->country_code) {
 		rc = STATUS_CONFIG;
 		log_event(LOG_FATAL, LOG_S(WHAT, "default_country_code is not what the vault was made with"),
-		    LOG_N(COUNT, v->country_code), LOG_N(OTHER, bytes_get16(value.p + OFF_COUNTRY)));
+		    LOG_N(COUNT, v->country_code), LOG_N(OTHER, bytes_get16(value.p + VAULT_OFF_COUNTRY)));
+		goto end;
 	}
+	rc = store_get(s, STORE_META, META_KEY(META_INCARNATION), &value);
+	if (rc != STATUS_OK || value.len != 8)
+		rc = STATUS_CORRUPT;
+	else
+		v->incarnation = bytes_get64(value.p);
 end:
 	store_snapshot_end(s);
 out:
 	store_snapshot_free(s);
 	return rc;
+}
+
+/* Before its last commit there is no vault yet; nothing may be served before it is through. */
+static enum status
+check_restore(const struct vault_options *o)
+{
+	bool stands;
+	enum status rc = mark_stands(o->store_path, VAULT_RESTORE_MARK, &stands);
+
+	if (rc != STATUS_OK || !stands)
+		return rc;
+	log_event(LOG_FATAL, LOG_S(PATH, o->store_path),
+	    LOG_S(WHAT, "a restore is not through: run it again, it begins anew"));
+	return STATUS_REFUSED;
 }
 
 enum status
@@ -244,14 +158,33 @@ vault_open_parts(const struct vault_options *o, bool read_only, struct vault **o
 
 	if (v == NULL)
 		return rc;
-	if ((rc = store_open(&so, &v->store)) != STATUS_OK ||
+	if ((rc = check_restore(o)) != STATUS_OK ||
+	    (rc = store_open(&so, &v->store)) != STATUS_OK ||
 	    (rc = read_identity(v)) != STATUS_OK ||
 	    (rc = provider_file_open(o->key_path, &v->provider)) != STATUS_OK ||
-	    (rc = open_anchor(v, o, read_only)) != STATUS_OK)
+	    (rc = vault_open_anchor(v, o, read_only)) != STATUS_OK)
 		goto out;
 	*out = v;
 	v = NULL;
 out:
+	vault_close(v);
+	return rc;
+}
+
+enum status
+vault_open_store(const struct vault_options *o, struct vault **out)
+{
+	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, false, false, false };
+	struct vault *v = vault_alloc(o);
+	enum status rc = STATUS_NO_MEMORY;
+
+	if (v == NULL)
+		return rc;
+	if ((rc = check_restore(o)) == STATUS_OK && (rc = store_open(&so, &v->store)) == STATUS_OK &&
+	    (rc = read_identity(v)) == STATUS_OK) {
+		*out = v;
+		v = NULL;
+	}
 	vault_close(v);
 	return rc;
 }
@@ -348,6 +281,7 @@ vault_close(struct vault *v)
 {
 	if (v == NULL)
 		return;
+	backup_free(v);
 	reader_free_all(v);
 	cache_free(v->cache);
 	epoch_free(v->epochs);
@@ -374,6 +308,19 @@ uint16_t
 vault_country_code(const struct vault *v)
 {
 	return v->country_code;
+}
+
+bool
+vault_recovery_key(const struct vault *v, uint8_t out[static SEAL_RECOVERY_KEY_LEN])
+{
+	memcpy(out, v->recovery_key, SEAL_RECOVERY_KEY_LEN);
+	return v->has_recovery_key;
+}
+
+uint64_t
+vault_incarnation(const struct vault *v)
+{
+	return v->incarnation;
 }
 
 uint64_t
@@ -437,38 +384,4 @@ vault_look_at_class(struct vault *v)
 	if (bad)
 		log_event(LOG_READ_ONLY, LOG_S(WHY, "the anchor came to lie on class D"));
 	vault_trouble(v, VAULT_CLASS_D, bad);
-}
-
-enum status
-vault_status(struct vault *v, struct vault_status *out)
-{
-	struct store_snapshot *s = NULL;
-	uint64_t rows, live, entries;
-	enum status rc;
-
-	if ((rc = store_snapshot_new(v->store, &s)) != STATUS_OK)
-		return rc;
-	if ((rc = store_snapshot_begin(s)) != STATUS_OK)
-		goto out;
-	if ((rc = store_count(s, STORE_SUBJECTS, &rows)) == STATUS_OK &&
-	    (rc = store_count(s, STORE_KEYRINGS, &live)) == STATUS_OK)
-		rc = store_count(s, STORE_LEDGER, &entries);
-	store_snapshot_end(s);
-	if (rc != STATUS_OK)
-		goto out;
-	memset(out, 0, sizeof(*out));
-	out->number = v->number;
-	out->epoch = vault_epoch(v);
-	out->settled = vault_settled(v);
-	out->subjects = live;
-	out->ledger_entries = entries;
-	/* Rows that were taken away would make it negative. */
-	out->erased = rows > live ? rows - live : 0;
-	store_usage(v->store, &out->store_used, &out->store_limit);
-	out->anchor_class = (char)atomic_load(&v->anchor_class);
-	out->anchor_class_why = atomic_load(&v->anchor_class_why);
-	out->seals[out->seal_count++] = v->provider.name;
-out:
-	store_snapshot_free(s);
-	return rc;
 }

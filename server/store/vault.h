@@ -12,7 +12,7 @@
 #include "server/status.h"
 
 #define VAULT_ID_LEN 16u
-#define VAULT_FORMAT 2u
+#define VAULT_FORMAT 3u
 
 struct vault;
 
@@ -25,6 +25,8 @@ struct vault_options {
 	uint64_t map_bytes, reserve_bytes;	/* as in store.h */
 	uint16_t country_code;		/* of phones without one, as 49; 0: none is added; never changes */
 	bool force_class_d;
+	bool has_recovery_key;		/* keys may be backed up, for that one: X25519, the public half */
+	uint8_t recovery_key[SEAL_RECOVERY_KEY_LEN];
 	bool stepped;			/* custody_previous()'s own: as in store.h */
 	bool moving;			/* custody_move()'s own: also while a move is not through */
 };
@@ -53,19 +55,33 @@ void vault_close(struct vault *v);
 const uint8_t *vault_id(const struct vault *v);		/* VAULT_ID_LEN bytes */
 uint16_t vault_country_code(const struct vault *v);
 const uint8_t *vault_public_key(const struct vault *v);	/* SEAL_PUBLIC_LEN bytes: of its Ed25519 key */
+/* false: the configuration has none. */
+bool vault_recovery_key(const struct vault *v, uint8_t out[static SEAL_RECOVERY_KEY_LEN]);
+uint64_t vault_incarnation(const struct vault *v);	/* grows with each restore; in every answer */
 uint64_t vault_epoch(struct vault *v);
 uint64_t vault_settled(struct vault *v);
 
 /* NULL: it takes writes. Else the reason, static, UPPER_SNAKE; STORE_FULL: it takes erasures. Any thread. */
 const char *vault_read_only(struct vault *v);
 
+/*
+ * A restore that was made to take a ledger which is not the newest known: time in ms (8), entries (8) and
+ * hash (32) of the one taken, entries (8) and hash (32) of the newest that was known of. Kept for ever.
+ */
+#define VAULT_RESURRECTION_LEN 88u
+#define VAULT_RESURRECTIONS_MAX 16u
+
 struct vault_status {
 	uint16_t number;
-	uint64_t epoch, settled, subjects, erased, ledger_entries, store_used, store_limit;
+	uint64_t incarnation, epoch, settled, subjects, erased, ledger_entries, store_used, store_limit;
 	char anchor_class;
 	const char *anchor_class_why;
 	const char *seals[PROVIDER_MAX];
 	unsigned seal_count;
+	int64_t backup_ms[4];		/* by enum backup_note; 0: never */
+	unsigned key_backups;		/* outstanding */
+	unsigned resurrections;
+	uint8_t resurrection[VAULT_RESURRECTIONS_MAX][VAULT_RESURRECTION_LEN];
 };
 
 /* Any thread that may read (reader.h). */

@@ -24,6 +24,9 @@ struct vault {
 	uint8_t id[VAULT_ID_LEN];
 	uint8_t public_key[SEAL_PUBLIC_LEN];
 	uint16_t number, country_code;
+	uint64_t incarnation;
+	bool has_recovery_key;
+	uint8_t recovery_key[SEAL_RECOVERY_KEY_LEN];
 	bool force_class_d;		/* the operator knows */
 	struct store *store;
 	struct anchor *anchor;
@@ -39,6 +42,7 @@ struct vault {
 	pthread_mutex_t readers_lock;
 	struct reader *readers;		/* all that were made, for vault_close */
 	unsigned reader_count;
+	struct backup_sessions *backups;
 };
 
 /* Rows of STORE_META. */
@@ -48,9 +52,37 @@ struct vault {
 #define META_ROOT "root"		/* sealed root page */
 #define META_START "start"		/* starts (8): recovery's durable commit */
 #define META_SEQUENCE "sequence"	/* next number of a transaction row (8) */
+#define META_INCARNATION "incarnation"	/* 1 at first (8) */
+#define META_BACKUPS "backups"		/* times of the last of each (enum backup_note, 8 each) */
+#define META_RESURRECTED "resurrected"	/* what restores were forced with (VAULT_RESURRECTION_LEN each) */
 #define META_LEDGER "ledger"		/* entries of the ledger (8), hash of the newest (32) */
 #define META_KEY(name) bytes_of(name, sizeof(name) - 1)
 #define META_EPOCH_LEN (8u + SEAL_DIGEST_LEN)
+
+/* In the store's folder while a restore is not through (mark.h): lists the files that it made besides. */
+#define VAULT_RESTORE_MARK "restore.unfinished"
+
+/* The rows of table meta that every vault has. All pointers are borrowed. */
+struct vault_meta {
+	const uint8_t *id;		/* VAULT_ID_LEN */
+	uint16_t number, country_code;
+	const struct root *root;	/* epoch and commitment */
+	const uint8_t *root_box;	/* ROOT_BOX_LEN */
+	uint64_t sequence, incarnation, ledger_entries;
+	const uint8_t *ledger_hash;	/* SEAL_DIGEST_LEN */
+};
+
+/* Of the row "vault". */
+enum { VAULT_OFF_NUMBER = VAULT_ID_LEN, VAULT_OFF_CREATED = VAULT_OFF_NUMBER + 2,
+	VAULT_OFF_COUNTRY = VAULT_OFF_CREATED + 8, META_VAULT_LEN = VAULT_OFF_COUNTRY + 2 };
+
+/* An empty one, not opened yet, and its anchor; NULL: no memory. */
+struct vault *vault_alloc(const struct vault_options *o);
+enum status vault_open_anchor(struct vault *v, const struct vault_options *o, bool read_only) MUST_USE;
+
+/* Gives each row to ${put}, until it says something else than STATUS_OK, which is returned. */
+enum status vault_meta_rows(const struct vault_meta *m,
+    enum status (*put)(void *arg, struct bytes key, struct bytes value), void *arg) MUST_USE;
 
 /* The epoch and commitment that a snapshot holds. STATUS_CORRUPT: not such a row. */
 enum status vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
@@ -61,6 +93,9 @@ enum status vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
  * vault_close() closes it. As vault_open().
  */
 enum status vault_open_parts(const struct vault_options *o, bool read_only, struct vault **out) MUST_USE;
+
+/* The store and its identity alone, for who only copies rows. vault_close() closes it. As vault_open(). */
+enum status vault_open_store(const struct vault_options *o, struct vault **out) MUST_USE;
 
 /* Where the files of the anchor lie or would lie. STATUS_REFUSED: one on class D, and it is not forced. */
 enum status vault_classes(const struct vault_options *o) MUST_USE;

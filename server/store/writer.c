@@ -11,6 +11,7 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/mutant.h"
+#include "server/store/backup.h"
 #include "server/store/batch.h"
 #include "server/store/idempotency.h"
 #include "server/store/litter.h"
@@ -357,6 +358,7 @@ run(void *arg)
 	while (!ended) {
 		struct write_job *jobs = take(w, &ended);
 
+		backup_sweep(w->vault);
 		if (jobs == NULL && !ended)
 			idle(w);
 		while (jobs != NULL)

@@ -62,6 +62,12 @@ writeset_vault(struct writeset *ws)
 	return ws->vault;
 }
 
+const struct root *
+writeset_root(struct writeset *ws)
+{
+	return overlay_root(ws->overlay);
+}
+
 uint64_t
 writeset_epoch(struct writeset *ws)
 {

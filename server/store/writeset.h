@@ -35,6 +35,9 @@ enum status writeset_merge(struct writeset *ws) MUST_USE;
 
 struct vault *writeset_vault(struct writeset *ws);
 
+/* The root as the batch has it so far; its signing key is the vault's. In secret memory. */
+const struct root *writeset_root(struct writeset *ws);
+
 /*
  * The epoch that the request as it stands is decided under: the next one if it changes a key, else the
  * present one. Rows that say "done" carry it.

@@ -14,9 +14,10 @@ ROOT_WRAP, ROOT_PAGE, PAGE, BUCKET, KEYRING, RECORD, TRANSACTION = range(1, 8)
 TREE_S, TREE_B, B_TOP, FANOUT = 1, 2, 12, 32
 CATEGORIES = ('IDENTITY', 'CREDENTIAL', 'BILLING', 'CONTENT', 'USAGE', 'DEVICE', 'PREFERENCES', 'CONSENT')
 UNUSED, LIVE, SHREDDED = range(3)
-META = {b'format', b'vault', b'epoch', b'root', b'start', b'sequence', b'ledger'}
+META = {b'format', b'vault', b'epoch', b'root', b'start', b'sequence', b'ledger', b'incarnation',
+        b'backups', b'resurrected'}
 TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures', 'ledger',
-          'litter')
+          'litter', 'backups')
 
 
 class Closed(Exception):
@@ -164,7 +165,7 @@ class Vault:
             with env.begin() as txn:
                 self.rows = {t: dict(txn.cursor(env.open_db(t.encode(), txn=txn, create=False)))
                              for t in TABLES}
-        assert self.rows['meta'][b'format'] == bytes([0, 0, 0, 2])
+        assert self.rows['meta'][b'format'] == bytes([0, 0, 0, 3])
         self.vault = self.rows['meta'][b'vault'][:16]
         self.epoch = number(self.rows['meta'][b'epoch'][:8])
         self.boxes = []

@@ -371,6 +371,15 @@ class Bed:
                          f'{done.stdout}{done.stderr}')
         return Answer(done)
 
+    def cli_alone(self, *args, expect=0):
+        """As cli(), of what needs no server."""
+        done = subprocess.run([os.path.join(self.bin, 'pdvault'), *args], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, timeout=PATIENCE, check=False)
+        if done.returncode != expect:
+            raise Failed(f'pdvault {args[0]} {args[1:2]} ended with {done.returncode} instead of {expect}:\n'
+                         f'{done.stdout}{done.stderr}')
+        return Answer(done)
+
     def create(self, identity, billing=None, **more):
         document = {'identity': identity}
         if billing is not None:

@@ -169,7 +169,7 @@ check_erasure(struct churn *c, const struct person *p)
 	const struct pdv_erasure *e;
 
 	(void)pdv_get_erasure(c->client, &p->erasure, &patient, &r);
-	if ((e = pdv_result_erasure(r)) == NULL || e->state != PDV_ERASURE_SHREDDED ||
+	if ((e = pdv_result_erasure(r)) == NULL || e->state != PDV_ERASURE_FINAL ||
 	    e->subject == NULL || memcmp(e->subject, &p->id, sizeof(p->id)) != 0)
 		churn_wrong(p, "erasure", r);
 	pdv_result_free(r);

@@ -156,7 +156,7 @@ def erasing(b, subject):
     same(status, 0, 'confirmed')
     erasure = out.split()[1]
     got = b.cli('erasure', 'get', erasure, '--json').json
-    same((got['subject'], got['state']), (subject, 'SHREDDED'), 'erasure')
+    same((got['subject'], got['state']), (subject, 'FINAL'), 'erasure')
     for verb in (('subject', 'get'), ('billing', 'get'), ('transaction', 'list')):
         b.cli(*verb, subject, expect=4)
     status = b.cli('status', '--json').json

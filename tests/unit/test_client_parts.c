@@ -180,19 +180,24 @@ test_epochs(void **state)
 
 	(void)state;
 	epochs_mark(&e, &before);
-	assert_int_equal(epochs_note(&e, &before, a, 7), EPOCHS_FINE);
+	assert_int_equal(epochs_note(&e, &before, a, (struct epochs_at){2, 7}), EPOCHS_FINE);
 	epochs_mark(&e, &after);
 	/* Asked before 7 was seen: overtaken, not rolled back. */
-	assert_int_equal(epochs_note(&e, &before, a, 6), EPOCHS_FINE);
+	assert_int_equal(epochs_note(&e, &before, a, (struct epochs_at){2, 6}), EPOCHS_FINE);
 	/* Asked after: rolled back. */
-	assert_int_equal(epochs_note(&e, &after, a, 6), EPOCHS_ROLLED_BACK);
-	assert_int_equal(epochs_note(&e, &after, a, 7), EPOCHS_FINE);
-	assert_int_equal(epochs_note(&e, &after, a, 8), EPOCHS_FINE);
+	assert_int_equal(epochs_note(&e, &after, a, (struct epochs_at){2, 6}), EPOCHS_ROLLED_BACK);
+	assert_int_equal(epochs_note(&e, &after, a, (struct epochs_at){2, 7}), EPOCHS_FINE);
+	assert_int_equal(epochs_note(&e, &after, a, (struct epochs_at){2, 8}), EPOCHS_FINE);
 	/* An overtaken answer did not lower it. */
 	epochs_mark(&e, &after);
-	assert_int_equal(epochs_note(&e, &after, a, 7), EPOCHS_ROLLED_BACK);
+	assert_int_equal(epochs_note(&e, &after, a, (struct epochs_at){2, 7}), EPOCHS_ROLLED_BACK);
+	/* A restored vault begins anew; what it was before is an old copy from then on. */
+	assert_int_equal(epochs_note(&e, &after, a, (struct epochs_at){3, 1}), EPOCHS_FINE);
+	epochs_mark(&e, &after);
+	assert_int_equal(epochs_note(&e, &after, a, (struct epochs_at){2, 9}), EPOCHS_ROLLED_BACK);
+	assert_int_equal(epochs_note(&e, &after, a, (struct epochs_at){3, 1}), EPOCHS_FINE);
 	/* Another vault has its own. */
-	assert_int_equal(epochs_note(&e, &after, b, 1), EPOCHS_FINE);
+	assert_int_equal(epochs_note(&e, &after, b, (struct epochs_at){2, 1}), EPOCHS_FINE);
 }
 
 static void
@@ -207,13 +212,13 @@ test_epochs_full(void **state)
 	epochs_mark(&e, &mark);
 	for (i = 0; i < EPOCHS_MAX; i++) {
 		vault[0] = (uint8_t)i;
-		assert_int_equal(epochs_note(&e, &mark, vault, 5), EPOCHS_FINE);
+		assert_int_equal(epochs_note(&e, &mark, vault, (struct epochs_at){2, 5}), EPOCHS_FINE);
 	}
 	vault[0] = EPOCHS_MAX;
-	assert_int_equal(epochs_note(&e, &mark, vault, 5), EPOCHS_TOO_MANY);
+	assert_int_equal(epochs_note(&e, &mark, vault, (struct epochs_at){2, 5}), EPOCHS_TOO_MANY);
 	vault[0] = 0;
 	epochs_mark(&e, &mark);
-	assert_int_equal(epochs_note(&e, &mark, vault, 4), EPOCHS_ROLLED_BACK);
+	assert_int_equal(epochs_note(&e, &mark, vault, (struct epochs_at){2, 4}), EPOCHS_ROLLED_BACK);
 }
 
 /* --- the bump allocator --- */

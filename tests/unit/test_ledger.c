@@ -73,7 +73,7 @@ static void
 example(void **state)
 {
 	struct ledger_entry e = { .sequence = 1, .epoch = 5, .time_ms = 1700000000000, .slot = 7,
-		.categories = 5, .final = true }, again;
+		.categories = 5, .kind = LEDGER_WHOLE }, again;
 	uint8_t vault[16], head[LEDGER_HEAD_LEN], hash[32], public[32], want[64];
 	struct ledger_proof p;
 	struct root root;
@@ -99,7 +99,7 @@ example(void **state)
 	assert_memory_equal(p.signature, want, 64);
 	assert_int_equal(ledger_decode(bytes_of(p.entry, LEDGER_ENTRY_LEN), &again), STATUS_OK);
 	assert_memory_equal(again.before, e.before, sizeof(e.before));
-	assert_true(again.final && again.slot == 7 && again.categories == 5);
+	assert_true(again.kind == LEDGER_WHOLE && again.slot == 7 && again.categories == 5);
 	assert_int_equal(ledger_decode(bytes_of(p.entry, LEDGER_ENTRY_LEN - 1), &again), STATUS_CORRUPT);
 	/* Any bit of it, or another vault: not what was signed. */
 	assert_int_equal(verify(public, vault, &p), STATUS_OK);
@@ -163,7 +163,7 @@ chain(void **state)
 		vault_bed_done(&calls[i]);
 	}
 	assert_int_equal(walk(&e), MANY);
-	assert_true(e.final && e.epoch == vault_epoch(bed.vault));
+	assert_true(e.kind == LEDGER_WHOLE && e.epoch == vault_epoch(bed.vault));
 	/* Asked again it is the first erasure. */
 	assert_int_equal(vault_bed_erase(&bed, id[3]), STATUS_OK);
 	assert_int_equal(walk(&e), MANY);

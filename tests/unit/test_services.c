@@ -41,24 +41,26 @@ teardown(void **state)
 static void
 table(void **state)
 {
-	static const char *const writers[] = { "EraseSubject", "AppendTransactions", "CreateSubject",
+	static const char *const writers[] = { "CreateKeyBackup", "DestroyKeyBackup",
+		"FinishBackup", "EraseSubject", "AppendTransactions", "CreateSubject",
 		"UpdateBilling", "UpdateIdentity" };
 	unsigned count, writing = 0;
 	const struct method *m = methods_table(&count);
 
 	(void)state;
-	assert_int_equal(count, 15);
+	assert_int_equal(count, 21);
 	for (unsigned i = 0; i < count; i++) {
 		bool writes = m[i].room == METHOD_WRITER;
 
 		assert_true(i == 0 || strcmp(m[i - 1].name, m[i].name) < 0);
 		assert_non_null(m[i].request);
 		assert_true((m[i].write != NULL) == writes && (m[i].read != NULL) == !writes);
-		assert_true(!m[i].erasure || strcmp(m[i].name, "/pdvault.v1.Rights/EraseSubject") == 0);
+		assert_true(!m[i].erasure || strcmp(m[i].name, "/pdvault.v1.Rights/EraseSubject") == 0 ||
+		    strcmp(m[i].name, "/pdvault.v1.Backups/DestroyKeyBackup") == 0);
 		if (writes)
 			assert_non_null(strstr(m[i].name, writers[writing++]));
 	}
-	assert_int_equal(writing, 5);
+	assert_int_equal(writing, 8);
 }
 
 static enum status

@@ -432,7 +432,7 @@ get_erasure(void **state)
 	r = VAULT_BED_ANSWER(GetErasureResponse, &c);
 	assert_memory_equal(r->erasure.data, erasure, 16);
 	assert_memory_equal(r->subject.data, id, 16);
-	assert_int_equal(r->state, PDVAULT__V1__ERASURE_STATE__SHREDDED);
+	assert_int_equal(r->state, PDVAULT__V1__ERASURE_STATE__FINAL);
 	assert_int_equal(r->epoch, vault_epoch(bed.vault));
 	assert_int_equal(r->n_categories, 1);
 	assert_int_equal(r->categories[0], PDVAULT__V1__CATEGORY__IDENTITY);

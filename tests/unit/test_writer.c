@@ -459,7 +459,7 @@ pending_until_settled(void **state)
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(vault_bed_call(&bed, "Rights.GetErasure", &g, &c), STATUS_OK);
 		assert_int_equal(VAULT_BED_ANSWER(GetErasureResponse, &c)->state, round == 0 ?
-		    PDVAULT__V1__ERASURE_STATE__PENDING : PDVAULT__V1__ERASURE_STATE__SHREDDED);
+		    PDVAULT__V1__ERASURE_STATE__PENDING : PDVAULT__V1__ERASURE_STATE__FINAL);
 		vault_bed_done(&c);
 		assert_int_equal(vault_bed_call_again(&bed, "Rights.EraseSubject", &q, key, &c),
 		    round == 0 ? STATUS_READ_ONLY : STATUS_OK);

@@ -1,0 +1,121 @@
+#include "backup_call.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/backup/message.h"
+#include "must.h"
+#include "pdvault/v1/backup.pb-c.h"
+
+#define CALL(name, answer, mutates)                                                        \
+	{                                                                                  \
+		"/pdvault.v1.Backups/" name, &pdvault__v1__##answer##__descriptor, mutates \
+	}
+const struct backup_method backup_begin_call = CALL("BeginBackup", begin_backup_response, false);
+const struct backup_method backup_read_call = CALL("ReadBackup", read_backup_response, false);
+const struct backup_method backup_finish_call = CALL("FinishBackup", finish_backup_response, true);
+const struct backup_method backup_create_call = CALL("CreateKeyBackup", key_backup, true);
+const struct backup_method backup_list_call = CALL("ListKeyBackups", list_key_backups_response, false);
+const struct backup_method backup_destroy_call = CALL("DestroyKeyBackup", key_backup, true);
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	struct pdv_result *result;
+};
+
+static void
+wake(struct pdv_result *r, void *arg)
+{
+	struct waiter *w = arg;
+
+	must(pthread_mutex_lock(&w->lock) == 0);
+	w->result = r;
+	must(pthread_cond_signal(&w->done) == 0);
+	must(pthread_mutex_unlock(&w->lock) == 0);
+}
+
+static struct pdv_result *
+wait_for(struct session *s, const struct pdv_raw_request *q, enum pdv_code *refused)
+{
+	struct waiter w = {.result = NULL};
+
+	must(pthread_mutex_init(&w.lock, NULL) == 0);
+	must(pthread_cond_init(&w.done, NULL) == 0);
+	*refused = pdv_call_raw(s->client, q, &s->options, wake, &w);
+	if (*refused == PDV_OK) {
+		must(pthread_mutex_lock(&w.lock) == 0);
+		while (w.result == NULL)
+			must(pthread_cond_wait(&w.done, &w.lock) == 0);
+		must(pthread_mutex_unlock(&w.lock) == 0);
+	}
+	must(pthread_cond_destroy(&w.done) == 0);
+	must(pthread_mutex_destroy(&w.lock) == 0);
+	return w.result;
+}
+
+enum pdv_code
+backup_call(struct session *s, const struct backup_method *m, const ProtobufCMessage *request, void *out,
+    struct failure *f)
+{
+	size_t len = protobuf_c_message_get_packed_size(request), got;
+	struct pdv_raw_request q = {.method = m->name, .length = len, .mutates = m->mutates};
+	uint8_t *packed = malloc(len + 1);
+	struct pdv_result *r = NULL;
+	const uint8_t *raw;
+	ProtobufCMessage *answer;
+	enum pdv_code rc;
+
+	if (packed == NULL)
+		return failure_memory(f);
+	(void)protobuf_c_message_pack(request, packed);
+	q.message = packed;
+	if ((r = wait_for(s, &q, &rc)) == NULL) {
+		rc = failure_set(f, rc, "CLIENT", "the call could not be made");
+		goto out;
+	}
+	if ((rc = session_failed(r, f)) != PDV_OK)
+		goto out;
+	raw = pdv_result_raw(r, &got);
+	switch (backup_message_unpack(m->answer, raw, got, &answer)) {
+	case BACKUP_OK:
+		*(ProtobufCMessage **)out = answer;
+		break;
+	case BACKUP_NO_MEMORY:
+		rc = failure_memory(f);
+		break;
+	default:
+		rc = failure_set(f, PDV_DATA_LOSS, PDV_REASON_MALFORMED,
+		    "the server's answer is not what the contract says");
+	}
+out:
+	free(packed);
+	pdv_result_free(r);
+	return rc;
+}
+
+bool
+backup_call_again(const struct failure *f)
+{
+	return strcmp(f->reason, "SESSION_NOT_FOUND") == 0 || f->code == PDV_UNAVAILABLE ||
+	    f->code == PDV_DEADLINE_EXCEEDED;
+}
+
+enum pdv_code
+backup_failed(enum backup_result r, const struct backup_fault *fault, struct failure *f)
+{
+	switch (r) {
+	case BACKUP_OK:
+		return PDV_OK;
+	case BACKUP_BAD:
+		return failure_set(f, PDV_DATA_LOSS, "BACKUP_DAMAGED", "%s", fault->text);
+	case BACKUP_ABSENT:
+		return failure_set(f, PDV_NOT_FOUND, "NO_BACKUP", "%s", fault->text);
+	case BACKUP_NO_MEMORY:
+		return failure_memory(f);
+	case BACKUP_IO:
+		break;
+	}
+	return failure_set(f, PDV_INTERNAL, "FILE", "%s", fault->text);
+}

@@ -1,0 +1,33 @@
+/*
+ * Calls of the service Backups, which the client library passes on as they are; and its faults as the tool's.
+ */
+#ifndef CLI_BACKUP_CALL_H
+#define CLI_BACKUP_CALL_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "client/backup/fault.h"
+#include "session.h"
+
+struct backup_method {
+	const char *name;		/* "/pdvault.v1.Backups/ReadBackup" */
+	const ProtobufCMessageDescriptor *answer;
+	bool mutates;
+};
+extern const struct backup_method backup_begin_call, backup_read_call, backup_finish_call, backup_create_call,
+    backup_list_call, backup_destroy_call;
+
+/*
+ * backup_call(s, m, request, out, f):
+ * Make it and wait. ${out} is the answer, for protobuf_c_message_free_unpacked().
+ */
+enum pdv_code backup_call(struct session *s, const struct backup_method *m, const ProtobufCMessage *request,
+    void *out, struct failure *f);
+
+/* The vault has forgotten the session, or was gone: begin again. */
+bool backup_call_again(const struct failure *f);
+
+/* backup_failed(r, fault, f): PDV_OK, or ${f} filled from the fault. */
+enum pdv_code backup_failed(enum backup_result r, const struct backup_fault *fault, struct failure *f);
+
+#endif /* CLI_BACKUP_CALL_H */

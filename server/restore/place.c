@@ -1,0 +1,193 @@
+#include "server/restore/place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/log.h"
+#include "server/store/mark.h"
+#include "server/store/vault_internal.h"
+
+/* Files that a restore makes besides the store, none of which may be there before. */
+static size_t
+files_of(const struct place *p, const char *out[static ANCHOR_FILES_MAX + 1])
+{
+	size_t n = 0;
+
+	if (p->living != NULL)
+		return 0;
+	out[n++] = p->o->key_path;
+	for (size_t i = 0; i < p->o->anchor.count; i++)
+		out[n++] = p->o->anchor.path[i];
+	return n;
+}
+
+/* What stands in the mark was made by a restore into this place, and holds no key that is needed. */
+static void
+remove_made(const struct place *p, const struct mark_list *l)
+{
+	const char *file[ANCHOR_FILES_MAX + 1];
+	size_t n = files_of(p, file);
+
+	for (size_t i = 0; i < n; i++)
+		if (mark_has(l, file[i]))
+			(void)unlink(file[i]);
+	store_remove(p->o->store_path);
+}
+
+static enum status
+clear(const struct place *p, struct mark_list *l)
+{
+	bool stands;
+	enum status rc = mark_stands(p->o->store_path, VAULT_RESTORE_MARK, &stands);
+
+	if (rc != STATUS_OK || !stands)
+		return rc;
+	if ((rc = mark_load(p->o->store_path, VAULT_RESTORE_MARK, l)) != STATUS_OK)
+		return rc;
+	log_event(LOG_RESTORE, LOG_S(PATH, p->o->store_path),
+	    LOG_S(WHAT, "a restore was cut off here: what it made is removed"));
+	remove_made(p, l);
+	return STATUS_OK;
+}
+
+static bool
+is_ours(const char *name)
+{
+	static const char *const names[] = { ".", "..", "lost+found", "pdvault.lock", VAULT_RESTORE_MARK,
+		VAULT_RESTORE_MARK ".new" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Nothing that is here may be lost. */
+static enum status
+check_empty(const struct place *p)
+{
+	const char *file[ANCHOR_FILES_MAX + 1];
+	size_t n = files_of(p, file);
+	DIR *folder = opendir(p->o->store_path);
+	struct dirent *e = NULL;
+	struct stat st;
+
+	while (folder != NULL && (e = readdir(folder)) != NULL && is_ours(e->d_name))
+		;
+	if (folder != NULL)
+		(void)closedir(folder);
+	if (e != NULL) {
+		log_event(LOG_FATAL, LOG_S(PATH, p->o->store_path),
+		    LOG_S(WHAT, "the folder is not empty: a restore goes to an empty place"));
+		return STATUS_REFUSED;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (lstat(file[i], &st) == 0) {
+			log_event(LOG_FATAL, LOG_S(PATH, file[i]),
+			    LOG_S(WHAT, "there is one already: a restore goes to an empty place"));
+			return STATUS_REFUSED;
+		}
+	return STATUS_OK;
+}
+
+/* The folder, which nobody else restores into. */
+static enum status
+take_folder(struct place *p)
+{
+	const char *path = p->o->store_path;
+
+	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+		log_event(LOG_FATAL, LOG_S(PATH, path), LOG_S(WHAT, "cannot make the folder"),
+		    LOG_S(ERRNO, strerror(errno)));
+		return STATUS_IO;
+	}
+	p->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (p->folder >= 0 && flock(p->folder, LOCK_EX | LOCK_NB) == 0)
+		return STATUS_OK;
+	log_event(LOG_FATAL, LOG_S(PATH, path), LOG_S(WHAT, errno == EWOULDBLOCK ?
+	    "another restore is at work here" : "cannot be opened"), LOG_S(ERRNO, strerror(errno)));
+	return errno == EWOULDBLOCK ? STATUS_REFUSED : STATUS_IO;
+}
+
+enum status
+place_make(struct place *p, const struct vault_options *o, struct vault *living,
+    const uint8_t vault[static VAULT_ID_LEN])
+{
+	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, true, false, false };
+	struct mark_list *l = calloc(1, sizeof(*l));
+	const char *file[ANCHOR_FILES_MAX + 1];
+	enum status rc = STATUS_NO_MEMORY;
+
+	if (l == NULL)
+		return rc;
+	p->o = o;
+	p->living = living;
+	memcpy(p->vault, vault, sizeof(p->vault));
+	p->folder = -1;
+	if ((rc = vault_classes(o)) != STATUS_OK || (rc = take_folder(p)) != STATUS_OK ||
+	    (rc = clear(p, l)) != STATUS_OK || (rc = check_empty(p)) != STATUS_OK)
+		goto out;
+	l->len = 0;
+	rc = mark_add(l, o->store_path);
+	for (size_t i = files_of(p, file); i-- > 0 && rc == STATUS_OK; )
+		rc = mark_add(l, file[i]);
+	if (rc != STATUS_OK || (rc = mark_save(o->store_path, VAULT_RESTORE_MARK, l)) != STATUS_OK)
+		goto out;
+	p->marked = true;
+	rc = store_open(&so, &p->store);
+out:
+	free(l);
+	return rc;
+}
+
+static enum status
+make_anchor(struct place *p)
+{
+	struct anchor_options ao = { .files = p->o->anchor, .providers = &p->provider, .provider_count = 1 };
+	enum status rc = provider_file_create(p->o->key_path, &p->provider);
+
+	memcpy(ao.vault, p->vault, sizeof(ao.vault));
+	for (size_t i = 0; i < p->o->anchor.count && rc == STATUS_OK; i++)
+		rc = anchor_create(p->o->anchor.path[i]);
+	return rc == STATUS_OK ? anchor_open(&ao, &p->anchor) : rc;
+}
+
+enum status
+place_prepare(struct place *p, const struct root *root)
+{
+	enum status rc;
+
+	if (p->living == NULL && (rc = make_anchor(p)) != STATUS_OK)
+		return rc;
+	return anchor_prepare(p->living != NULL ? p->living->anchor : p->anchor, root->epoch, root->commitment,
+	    &root->self);
+}
+
+enum status
+place_end(struct place *p, bool done)
+{
+	struct mark_list *l = calloc(1, sizeof(*l));
+	enum status rc = STATUS_OK;
+
+	anchor_close(p->anchor);
+	provider_close(&p->provider);
+	store_close(p->store);
+	p->store = NULL;
+	p->anchor = NULL;
+	if (p->marked && !done)
+		rc = l != NULL ? mark_load(p->o->store_path, VAULT_RESTORE_MARK, l) : STATUS_NO_MEMORY;
+	if (p->marked && !done && rc == STATUS_OK)
+		remove_made(p, l);
+	if (p->marked && rc == STATUS_OK)
+		rc = mark_end(p->o->store_path, VAULT_RESTORE_MARK);
+	if (p->o != NULL && p->folder >= 0)
+		(void)close(p->folder);
+	free(l);
+	return rc;
+}
