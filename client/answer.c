@@ -289,6 +289,10 @@ answer_get_status(struct pdv_result *r, const ProtobufCMessage *m,
 	s->backup_verify_time = taker_time(&k, from->backup_verify_time);
 	s->backup_drill_time = taker_time(&k, from->backup_drill_time);
 	s->resurrections = from->n_resurrections;
+	s->warnings = taker_texts(&k, from->warnings, from->n_warnings);
+	s->warning_count = s->warnings != NULL ? from->n_warnings : 0;
+	for (i = 0; i < s->warning_count; i++)
+		(void)taker_token(&k, s->warnings[i]);
 	r->status = s;
 	return k.code;
 }

@@ -29,6 +29,15 @@
 	    "When the live slot of the anchor was last read again and gave the root key.")       \
 	X(LEDGER_LAG, GAUGE, "ledger_lag_entries",                                              \
 	    "Entries of the ledger that the copy that lacks most of them lacks.")               \
+	X(BACKUP_DATA, GAUGE, "backup_data_timestamp_seconds",                                   \
+	    "When the last complete backup of data was begun; 0: never.")                        \
+	X(BACKUP_KEYS, GAUGE, "backup_keys_timestamp_seconds",                                   \
+	    "When the last complete backup of keys was begun; 0: never.")                        \
+	X(BACKUP_VERIFY, GAUGE, "backup_verify_timestamp_seconds",                               \
+	    "When a backup was last said to be verified; 0: never.")                             \
+	X(BACKUP_DRILL, GAUGE, "backup_drill_timestamp_seconds",                                 \
+	    "When a restore was last said to have been tried; 0: never.")                        \
+	X(KEY_BACKUPS, GAUGE, "key_backups_outstanding", "Key backups that may open somebody.")  \
 	X(SWITCHES, COUNTER, "key_switches_total", "Switches from one epoch to the next.")       \
 	X(COMMITS, COUNTER, "commits_total", "Durable commits of the store.")                    \
 	X(MUTATIONS, COUNTER, "mutations_total", "Mutations committed.")                         \

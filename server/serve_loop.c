@@ -7,6 +7,7 @@
 #include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/ledger_copies.h"
+#include "server/store/backup.h"
 #include "server/notify.h"
 #include "server/rpc/server.h"
 #include "server/serve_internal.h"
@@ -65,6 +66,10 @@ gauges(struct serve *s)
 	metrics_set(METRIC_ERASED, st.erased);
 	metrics_set(METRIC_STORE_BYTES, st.store_used);
 	metrics_set(METRIC_STORE_LIMIT, st.store_limit);
+	metrics_set(METRIC_KEY_BACKUPS, st.key_backups);
+	for (size_t i = 0; i < BACKUP_NOTE_COUNT; i++)
+		metrics_set((enum metric)(METRIC_BACKUP_DATA + i), (uint64_t)st.backup_ms[i] / 1000);
+	_Static_assert(METRIC_BACKUP_DRILL - METRIC_BACKUP_DATA == (int)BACKUP_NOTE_DRILL, "one for each");
 	metrics_set(METRIC_LEDGER_LAG, ledger_copies_lag(s->copies, st.ledger_entries));
 }
 

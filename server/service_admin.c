@@ -73,6 +73,37 @@ list_resurrections(struct call *c, const struct vault_status *s, Pdvault__V1__Ge
 	return STATUS_OK;
 }
 
+#define DAY_MS (24 * INT64_C(3600000))
+
+/* How long ago each may be; never is too long. */
+static const struct { enum backup_note note; int64_t days; const char *none, *old; } ages[] = {
+	{ BACKUP_NOTE_DATA, 2, "NO_DATA_BACKUP", "DATA_BACKUP_OLD" },
+	{ BACKUP_NOTE_KEYS, 8, "NO_KEY_BACKUP", "KEY_BACKUP_OLD" },
+	{ BACKUP_NOTE_VERIFY, 31, "NO_BACKUP_VERIFIED", "BACKUP_VERIFY_OLD" },
+	{ BACKUP_NOTE_DRILL, 92, "NO_RESTORE_TRIED", "RESTORE_DRILL_OLD" },
+};
+#define AGES (sizeof(ages) / sizeof(ages[0]))
+
+static enum status
+list_warnings(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusResponse *r)
+{
+	int64_t now = clock_wall_ms();
+
+	if ((r->warnings = arena_alloc(c->arena, (AGES + 2) * sizeof(r->warnings[0]))) == NULL)
+		return STATUS_NO_MEMORY;
+	for (size_t i = 0; i < AGES; i++) {
+		int64_t ms = s->backup_ms[ages[i].note];
+
+		if (ms == 0 || now - ms > ages[i].days * DAY_MS)
+			r->warnings[r->n_warnings++] = text(ms == 0 ? ages[i].none : ages[i].old);
+	}
+	if (!s->recovery_key)
+		r->warnings[r->n_warnings++] = text("NO_RECOVERY_KEY");
+	if (s->resurrections > 0)
+		r->warnings[r->n_warnings++] = text("RESURRECTED");
+	return STATUS_OK;
+}
+
 static enum status
 set_backups(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusResponse *r)
 {
@@ -84,6 +115,8 @@ set_backups(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatus
 	    (rc = set_time(c, s->backup_ms[BACKUP_NOTE_KEYS], &r->key_backup_time)) != STATUS_OK ||
 	    (rc = set_time(c, s->backup_ms[BACKUP_NOTE_VERIFY], &r->backup_verify_time)) != STATUS_OK ||
 	    (rc = set_time(c, s->backup_ms[BACKUP_NOTE_DRILL], &r->backup_drill_time)) != STATUS_OK)
+		return rc;
+	if ((rc = list_warnings(c, s, r)) != STATUS_OK)
 		return rc;
 	return list_resurrections(c, s, r);
 }

@@ -307,6 +307,39 @@ list_key_backups(struct vault *v, struct call *c)
 	return STATUS_OK;
 }
 
+static enum status
+validate_note(struct call *c)
+{
+	const Pdvault__V1__NoteBackupCheckRequest *q = (const void *)c->request;
+
+	return q->check == PDVAULT__V1__BACKUP_CHECK__BACKUP_CHECK_UNSPECIFIED ?
+	    call_violates(c, "REQUIRED", "check") : STATUS_OK;
+}
+
+/* What an operator says to have done; the vault itself sees neither. */
+static enum status
+note_backup_check(struct vault *v, struct call *c, struct writeset *ws)
+{
+	const Pdvault__V1__NoteBackupCheckRequest *q = (const void *)c->request;
+	struct service_once once = { c, ws, NULL, 0, 0, &pdvault__v1__note_backup_check_response__descriptor };
+	Pdvault__V1__NoteBackupCheckResponse *r;
+	int64_t now = clock_wall_ms();
+	enum status rc;
+
+	(void)v;
+	if ((rc = service_replay(&once)) != STATUS_ABSENT)
+		return rc;
+	if ((r = service_message(c, once.response)) == NULL || (r->time = service_time(c, now)) == NULL)
+		return STATUS_NO_MEMORY;
+	rc = backup_note(ws,
+	    q->check == PDVAULT__V1__BACKUP_CHECK__DRILL ? BACKUP_NOTE_DRILL : BACKUP_NOTE_VERIFY,
+	    now);
+	if (rc != STATUS_OK)
+		return rc;
+	c->response = &r->base;
+	return service_remember(&once, NULL);
+}
+
 #define BACKUPS(name) "/pdvault.v1.Backups/" name
 
 const struct method service_backup_methods[] = {
@@ -322,5 +355,7 @@ const struct method service_backup_methods[] = {
 	    NULL, list_key_backups, NULL, false },
 	{ BACKUPS("DestroyKeyBackup"), &pdvault__v1__destroy_key_backup_request__descriptor, METHOD_WRITER,
 	    validate_message, NULL, destroy_key_backup, true },
+	{ BACKUPS("NoteBackupCheck"), &pdvault__v1__note_backup_check_request__descriptor, METHOD_WRITER,
+	    validate_note, NULL, note_backup_check, false },
 };
 const unsigned service_backup_count = sizeof(service_backup_methods) / sizeof(service_backup_methods[0]);

@@ -8,7 +8,7 @@
 #include "server/harden.h"
 #include "server/keys/own_file.h"
 #include "server/keys/secret.h"
-#include "server/restore/restore.h"
+#include "server/restore/drill.h"
 #include "server/serve.h"
 #include "server/verbs.h"
 
@@ -112,35 +112,77 @@ say(const struct restore_report *r)
 		    "vault says so in its status for ever. Ask for their erasure again.");
 }
 
-enum status
-verb_restore(const struct config *c, const struct verb_options *o)
-{
+/* What both verbs want, out of the command line. */
+struct asked {
 	uint8_t head[SEAL_DIGEST_LEN], accept[SEAL_DIGEST_LEN];
-	struct lost lost = { .id = NULL };
-	struct vault_options vo;
-	struct restore_report report;
-	struct restore_options ro = { .vault = &vo, .keys = o->keys, .living = o->living, .ledger = o->ledger,
-		.head = o->head != NULL ? head : NULL, .accept = o->accept != NULL ? accept : NULL,
-		.lost = keep, .arg = &lost };
+	struct vault_options vault;
+	struct restore_options o;
+};
+
+static enum status
+ask(const struct config *c, const struct verb_options *o, struct asked *a)
+{
 	enum status rc = harden_limits(0);
 
 	_Static_assert(VERB_PATHS_MAX <= BACKUP_CHAIN_MAX, "the list fits");
-	serve_vault_options(c, o->force_class_d, &vo);
+	*a = (struct asked){ .o = { .vault = &a->vault,
+				 .keys = o->keys,
+				 .living = o->living,
+				 .ledger = o->ledger,
+				 .head = o->head != NULL ? a->head : NULL,
+				 .accept = o->accept != NULL ? a->accept : NULL } };
+	serve_vault_options(c, o->force_class_d, &a->vault);
 	for (size_t i = 0; i < o->data.count; i++)
-		ro.data.path[ro.data.count++] = o->data.path[i];
+		a->o.data.path[a->o.data.count++] = o->data.path[i];
 	for (size_t i = 0; i < o->recovery.count; i++)
-		ro.recovery.path[ro.recovery.count++] = o->recovery.path[i];
-	if ((o->head != NULL && !hash(o->head, head)) || (o->accept != NULL && !hash(o->accept, accept)))
+		a->o.recovery.path[a->o.recovery.count++] = o->recovery.path[i];
+	if ((o->head != NULL && !hash(o->head, a->head)) || (o->accept != NULL && !hash(o->accept, a->accept)))
 		rc = no_hash();
-	if (rc == STATUS_OK && (rc = serve_secrets(c)) == STATUS_OK &&
-	    (rc = restore_run(&ro, &report)) == STATUS_OK) {
+	return rc == STATUS_OK ? serve_secrets(c) : rc;
+}
+
+static enum status
+end(enum status rc, const char *what)
+{
+	if (rc != STATUS_OK)
+		log_event(LOG_RESTORE, LOG_S(WHAT, what), LOG_STATUS(rc));
+	secret_end();
+	return rc;
+}
+
+enum status
+verb_restore(const struct config *c, const struct verb_options *o)
+{
+	struct lost lost = { .id = NULL };
+	struct restore_report report;
+	struct asked a;
+	enum status rc = ask(c, o, &a);
+
+	a.o.lost = keep;
+	a.o.arg = &lost;
+	if (rc == STATUS_OK && (rc = restore_run(&a.o, &report)) == STATUS_OK) {
 		say(&report);
 		if (o->report != NULL && lost.count > 0)
 			rc = write_report(o->report, &lost);
 	}
-	if (rc != STATUS_OK)
-		log_event(LOG_RESTORE, LOG_S(WHAT, "not restored"), LOG_STATUS(rc));
 	free(lost.id);
-	secret_end();
-	return rc;
+	return end(rc, "not restored");
+}
+
+enum status
+verb_drill(const struct config *c, const struct verb_options *o)
+{
+	struct drill_report r;
+	struct asked a;
+	enum status rc = ask(c, o, &a);
+
+	if (rc == STATUS_OK && (rc = drill_run(&a.o, o->place, &r)) == STATUS_OK) {
+		say(&r.restored);
+		(void)printf("looked at: %" PRIu64 " subjects, %" PRIu64
+			     " look-ups that led back to them, %" PRIu64 " tombstones\n",
+		    r.sampled, r.found, r.erased_sampled);
+		(void)printf("restored in %" PRIu64 " ms, open after %" PRIu64 " ms, looked at in %" PRIu64
+		    " ms; removed again\n", r.restore_ms, r.open_ms, r.sample_ms);
+	}
+	return end(rc, "the drill failed");
 }

@@ -18,6 +18,7 @@ static const struct verb verbs[] = {
 	{ "anchor", "verify", verb_anchor_verify, "read every file of the anchor; the server is down" },
 	{ "anchor", "move", verb_anchor_move, "from the files --from to those of the configuration" },
 	{ "restore", NULL, verb_restore, "a vault out of its backups, into an empty place" },
+	{ "drill", NULL, verb_drill, "try such a restore in a folder of its own, and remove it again" },
 	{ "recover", NULL, verb_recover, "with --previous: take a store that is refused back by one commit" },
 };
 
@@ -57,6 +58,8 @@ static const struct row {
 	{ "accept-resurrection", "HASH", ONE(OPTION_TEXT, accept, verb_restore),
 	    "only restore takes --accept-resurrection",
 	    "restore: take the ledger with this head, though a newer is known" },
+	{ "place", "DIR", ONE(OPTION_TEXT, place, verb_drill), "only drill takes --place",
+	    "drill: a folder with room" },
 	{ "report", "FILE", ONE(OPTION_TEXT, report, verb_restore), "only restore takes --report",
 	    "restore: a new file for the ids of those whose identity is lost" },
 #undef ONE
@@ -142,17 +145,21 @@ const char *
 verb_misused(const struct verb *v, const struct verb_options *o)
 {
 	for (size_t i = 0; i < OPTIONS; i++)
-		if (options[i].verb != NULL && options[i].verb != v->run && is_given(&options[i], o))
+		if (options[i].verb != NULL && options[i].verb != v->run && is_given(&options[i], o) &&
+		    !(v->run == verb_drill && options[i].verb == verb_restore && options[i].place !=
+		    offsetof(struct verb_options, report)))
 			return options[i].misused;
 	if (v->run == verb_recover && !o->previous)
 		return "recover needs --previous";
-	if (v->run != verb_restore)
+	if (v->run == verb_drill && (o->place == NULL || o->living != NULL))
+		return "drill needs --place, and --keys";
+	if (v->run != verb_restore && v->run != verb_drill)
 		return NULL;
 	if ((o->keys != NULL) == (o->living != NULL))
-		return "restore needs --keys or --living";
+		return "--keys or --living is missing";
 	if ((o->keys != NULL) != (o->recovery.count > 0))
 		return "--keys and --recovery go together";
-	return o->data.count == 0 ? "restore needs --data" : NULL;
+	return o->data.count == 0 ? "--data is missing" : NULL;
 }
 
 const struct option *

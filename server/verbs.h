@@ -25,7 +25,7 @@ struct verb_options {
 	bool previous;			/* recover */
 	struct verb_paths from;		/* anchor move */
 	struct verb_paths data, recovery;	/* restore, as all that follow */
-	const char *keys, *living, *ledger, *head, *accept, *report;
+	const char *keys, *living, *ledger, *head, *accept, *report, *place;
 };
 
 struct verb {
@@ -74,5 +74,8 @@ enum status verb_recover(const struct config *c, const struct verb_options *o) M
 
 /* restore_run() into the places that ${c} names. What was restored goes to standard output, a line each. */
 enum status verb_restore(const struct config *c, const struct verb_options *o) MUST_USE;
+
+/* drill_run() below o->place, with the sizes and numbers of ${c}. */
+enum status verb_drill(const struct config *c, const struct verb_options *o) MUST_USE;
 
 #endif /* SERVER_VERBS_H */

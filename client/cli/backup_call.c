@@ -6,7 +6,6 @@
 
 #include "client/backup/message.h"
 #include "must.h"
-#include "pdvault/v1/backup.pb-c.h"
 
 #define CALL(name, answer, mutates)                                                        \
 	{                                                                                  \
@@ -17,6 +16,7 @@ const struct backup_method backup_read_call = CALL("ReadBackup", read_backup_res
 const struct backup_method backup_finish_call = CALL("FinishBackup", finish_backup_response, true);
 const struct backup_method backup_create_call = CALL("CreateKeyBackup", key_backup, true);
 const struct backup_method backup_list_call = CALL("ListKeyBackups", list_key_backups_response, false);
+const struct backup_method backup_note_call = CALL("NoteBackupCheck", note_backup_check_response, true);
 const struct backup_method backup_destroy_call = CALL("DestroyKeyBackup", key_backup, true);
 
 struct waiter {
@@ -100,6 +100,22 @@ backup_call_again(const struct failure *f)
 {
 	return strcmp(f->reason, "SESSION_NOT_FOUND") == 0 || f->code == PDV_UNAVAILABLE ||
 	    f->code == PDV_DEADLINE_EXCEEDED;
+}
+
+enum pdv_code
+backup_note(const struct args *a, Pdvault__V1__BackupCheck check, struct failure *f)
+{
+	Pdvault__V1__NoteBackupCheckRequest q = PDVAULT__V1__NOTE_BACKUP_CHECK_REQUEST__INIT;
+	Pdvault__V1__NoteBackupCheckResponse *answer = NULL;
+	struct session s = {.client = NULL};
+	enum pdv_code rc;
+
+	q.check = check;
+	if ((rc = session_open(&s, a, 0, f)) == PDV_OK &&
+	    (rc = backup_call(&s, &backup_note_call, &q.base, &answer, f)) == PDV_OK)
+		pdvault__v1__note_backup_check_response__free_unpacked(answer, NULL);
+	session_close(&s);
+	return rc;
 }
 
 enum pdv_code

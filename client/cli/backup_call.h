@@ -7,6 +7,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "client/backup/fault.h"
+#include "pdvault/v1/backup.pb-c.h"
 #include "session.h"
 
 struct backup_method {
@@ -15,7 +16,7 @@ struct backup_method {
 	bool mutates;
 };
 extern const struct backup_method backup_begin_call, backup_read_call, backup_finish_call, backup_create_call,
-    backup_list_call, backup_destroy_call;
+    backup_list_call, backup_destroy_call, backup_note_call;
 
 /*
  * backup_call(s, m, request, out, f):
@@ -26,6 +27,9 @@ enum pdv_code backup_call(struct session *s, const struct backup_method *m, cons
 
 /* The vault has forgotten the session, or was gone: begin again. */
 bool backup_call_again(const struct failure *f);
+
+/* backup_note(a, check, f): the vault remembers that it was done just now. */
+enum pdv_code backup_note(const struct args *a, Pdvault__V1__BackupCheck check, struct failure *f);
 
 /* backup_failed(r, fault, f): PDV_OK, or ${f} filled from the fault. */
 enum pdv_code backup_failed(enum backup_result r, const struct backup_fault *fault, struct failure *f);

@@ -249,6 +249,8 @@ noun_backup_verify(const struct args *a, struct failure *f)
 		rc = backup_failed(backup_chain_verify(c, show, &p, &fault), &fault, f);
 	progress_clear(&p);
 	backup_chain_close(c);
+	if (rc == PDV_OK && a->values[FLAG_NOTE] != NULL)
+		rc = backup_note(a, PDVAULT__V1__BACKUP_CHECK__VERIFY, f);
 	return rc == PDV_OK ? print_manifest(a, a->operand, NULL, f) : rc;
 }
 

@@ -28,7 +28,7 @@ static json_t *
 status_json(const struct pdv_status *status)
 {
 	char vault[2 * PDV_ID_LEN + 1];
-	json_t *doc = json_object(), *seals = json_array();
+	json_t *doc = json_object(), *seals = json_array(), *warnings = json_array();
 	size_t i;
 
 	(void)sodium_bin2hex(vault, sizeof(vault), status->vault, sizeof(status->vault));
@@ -62,6 +62,9 @@ status_json(const struct pdv_status *status)
 	when(doc, "backup_verify_time", status->backup_verify_time);
 	when(doc, "backup_drill_time", status->backup_drill_time);
 	number(doc, "resurrections", status->resurrections);
+	for (i = 0; i < status->warning_count; i++)
+		(void)json_array_append_new(warnings, json_string(status->warnings[i]));
+	(void)json_object_set_new(doc, "warnings", warnings);
 	return doc;
 }
 

@@ -31,6 +31,7 @@ enum pdv_code noun_backup_keys(const struct args *a, struct failure *f);
 enum pdv_code noun_backup_verify(const struct args *a, struct failure *f);
 enum pdv_code noun_backup_list(const struct args *a, struct failure *f);
 enum pdv_code noun_backup_destroy(const struct args *a, struct failure *f);
+enum pdv_code noun_backup_drill(const struct args *a, struct failure *f);
 enum pdv_code noun_recovery_new(const struct args *a, struct failure *f);
 enum pdv_code noun_recovery_show(const struct args *a, struct failure *f);
 enum pdv_code noun_status(const struct args *a, struct failure *f);

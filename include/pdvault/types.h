@@ -334,6 +334,8 @@ struct pdv_status {
 	/* Of the last that is complete; NULL: never. */
 	const struct pdv_time *data_backup_time, *key_backup_time;
 	const struct pdv_time *backup_verify_time, *backup_drill_time;
+	const char *const *warnings; /* UPPER_SNAKE: docs/PROTOCOL.md, GetStatus */
+	size_t warning_count;
 	size_t resurrections; /* restores that took a ledger which was not the newest */
 };
 

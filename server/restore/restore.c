@@ -78,6 +78,14 @@ open_shelf(struct restore *r, const char *folder)
 	return rc;
 }
 
+/* What was made before an earlier restore may have had later epochs. */
+static bool
+is_newer(const struct restore *r)
+{
+	return r->head->incarnation > r->keys.incarnation ||
+	    (r->head->incarnation == r->keys.incarnation && r->head->epoch > r->keys.root->epoch);
+}
+
 static enum status
 open_data(struct restore *r)
 {
@@ -101,7 +109,7 @@ open_data(struct restore *r)
 		return refuse(path, "is signed with a key that is not the vault's");
 	if (r->head->store_format != VAULT_FORMAT)
 		return refuse(path, "has another format of records than this program reads");
-	if (r->keys.living != NULL && r->head->epoch > r->keys.root->epoch)
+	if (r->keys.living != NULL && is_newer(r))
 		return refuse(path, "is newer than the vault whose keys are to open it: an old copy?");
 	return STATUS_OK;
 }
@@ -206,7 +214,7 @@ static void
 begin_root(struct restore *r)
 {
 	uint64_t epoch = r->keys.root->epoch, seen = r->keys.incarnation;
-	uint64_t now = (uint64_t)clock_wall_ms() / 1000;
+	uint64_t now = (uint64_t)clock_wall_ms();
 
 	if (r->keys.living == NULL) {
 		epoch = forget_epoch(r->forget) > epoch ? forget_epoch(r->forget) : epoch;

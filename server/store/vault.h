@@ -80,6 +80,7 @@ struct vault_status {
 	unsigned seal_count;
 	int64_t backup_ms[4];		/* by enum backup_note; 0: never */
 	unsigned key_backups;		/* outstanding */
+	bool recovery_key;		/* the configuration has one */
 	unsigned resurrections;
 	uint8_t resurrection[VAULT_RESURRECTIONS_MAX][VAULT_RESURRECTION_LEN];
 };

@@ -25,6 +25,7 @@ vault_status(struct vault *v, struct vault_status *out)
 	if (rc != STATUS_OK)
 		goto out;
 	out->number = v->number;
+	out->recovery_key = v->has_recovery_key;
 	out->incarnation = v->incarnation;
 	out->epoch = vault_epoch(v);
 	out->settled = vault_settled(v);

@@ -18,8 +18,9 @@ IDENTITY, BILLING = 1, 3
 EMAIL, PHONE, ACCOUNT = 1, 2, 3
 IN_IDENTITY = {2: EMAIL, 3: PHONE, 7: ACCOUNT}		# fields of proto/pdvault/v1/subject.proto
 BLANKS = ' \t\n\r'
-METHODS = ('Backups/FinishBackup', 'Backups/CreateKeyBackup', 'Backups/DestroyKeyBackup', 'Vault/CreateSubject',
-           'Vault/UpdateIdentity', 'Vault/UpdateBilling', 'Vault/AppendTransactions', 'Rights/EraseSubject')
+METHODS = ('Backups/NoteBackupCheck', 'Backups/FinishBackup', 'Backups/CreateKeyBackup', 'Backups/DestroyKeyBackup',
+           'Vault/CreateSubject', 'Vault/UpdateIdentity', 'Vault/UpdateBilling', 'Vault/AppendTransactions',
+           'Rights/EraseSubject')
 
 
 class Broken(Exception):

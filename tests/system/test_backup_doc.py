@@ -31,7 +31,8 @@ class Machine:
     def __init__(self, b):
         self.b = b
         self.places = {'/etc/pdvault': b.dir, '/var/lib/pdvault': b.dir, '/backup': b.path('backup'),
-                       '/media/safe': b.path('safe')}
+                       '/media/safe': b.path('safe'), '/var/tmp/drill': b.path('drill')}
+        os.mkdir(b.path('drill'))
         os.mkdir(b.path('backup'))
         os.mkdir(b.path('safe'))
         self.done = 0
@@ -84,6 +85,10 @@ def run(bin):
         erased.append(alive.pop(1))
         b.cli('subject', 'erase', erased[1], '--yes')
         b.cli('ledger', 'export', b.path('backup', 'ledger'))
+
+        step('every quarter')
+        out = m.all(text.pop('Every quarter'))
+        need('looked at: 10 subjects, 10 look-ups' in out[0], out[0])
 
         step('the store is lost')
         b.kill()

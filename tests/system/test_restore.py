@@ -85,6 +85,20 @@ def disaster(bin):
         same((got['state'], got['key_backups']), ('SHREDDED', 1), 'an erasure with a key backup outstanding')
         b.cli('ledger', 'export', b.path('ledger'))
         epoch = b.status()['epoch']
+        need('NO_RESTORE_TRIED' in b.status()['warnings'], b.status()['warnings'])
+        os.mkdir(b.path('room'))
+        said = b.cli('backup', 'drill', b.path('data'), '--keys', b.path('keys'), '--recovery', b.path('recovery'),
+                     '--ledger', b.path('ledger'), '--config', b.path('conf'), '--place', b.path('room')).out
+        need('looked at: 38 subjects, 76 look-ups' in said, said)
+        same(os.listdir(b.path('room')), [], 'what a drill leaves')
+        b.cli('backup', 'verify', b.path('data'), '--note')
+        same(b.status()['warnings'], [], 'warnings')
+        bed.soon(lambda: b.metric('pdvault_backup_drill_timestamp_seconds') > 0 and
+                 b.metric('pdvault_key_backups_outstanding') == 1, 'metrics')
+        write(b.path('broken'), open(b.path('ledger'), 'rb').read()[:-1] + b'x')
+        b.cli('backup', 'drill', b.path('data'), '--keys', b.path('keys'), '--recovery', b.path('recovery'),
+              '--ledger', b.path('broken'), '--config', b.path('conf'), '--place', b.path('room'), expect=1)
+        same(os.listdir(b.path('room')), [], 'what a drill leaves that failed')
         lose(b)
         said = restore(b, '--data', b.path('data'), '--keys', b.path('keys'), '--recovery', b.path('recovery'),
                        '--ledger', b.path('ledger'))
@@ -306,7 +320,7 @@ def refusals(bin):
         restore(b, *data, *keys_args(b, ledger='missing'), expect=3)
         restore(b, *data, *fine, '--head', head[:-1] + ('0' if head[-1] != '0' else '1'), expect=REFUSED)
         restore(b, *data, *fine, '--head', 'ff', expect=3)
-        damaged(b, data, fine)
+        damaged(b, data, fine, head)
         nothing(b)
         # A ledger of before is taken only with its head typed, and that is said for ever.
         old = [*data, '--keys', b.path('keys'), '--recovery', b.path('recovery'), '--ledger', b.path('older')]
@@ -340,7 +354,7 @@ def nothing(b):
     same(left, [], 'what is left of the store')
 
 
-def damaged(b, data, fine):
+def damaged(b, data, fine, head):
     """Each file of each backup, and the ledger: flipped, cut off, missing, and one in another's place."""
     files = [f'{d}/{n}' for d in ('data', 'keys') for n in sorted(os.listdir(b.path(d)))] + ['ledger']
     for name in files:
@@ -350,7 +364,7 @@ def damaged(b, data, fine):
                 os.unlink(b.path(name))
             else:
                 write(b.path(name), content)
-            status = b.daemon('restore', *data, *fine)
+            status = b.daemon('restore', *data, *fine, '--head', head)
             need(status in (3, REFUSED), f'{name} {what}: restore ended with {status}')
             nothing(b)
             write(b.path(name), whole)
