@@ -8,6 +8,7 @@ enum backup_result {
 	BACKUP_OK,
 	BACKUP_BAD,			/* damaged, incomplete, of another vault, of another format */
 	BACKUP_ABSENT,			/* there is no such file or folder */
+	BACKUP_EXISTS,			/* what was to be made is there already, and stays as it is */
 	BACKUP_IO,
 	BACKUP_NO_MEMORY,
 };

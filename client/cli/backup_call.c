@@ -130,6 +130,8 @@ backup_failed(enum backup_result r, const struct backup_fault *fault, struct fai
 		return failure_set(f, PDV_NOT_FOUND, "NO_BACKUP", "%s", fault->text);
 	case BACKUP_NO_MEMORY:
 		return failure_memory(f);
+	case BACKUP_EXISTS:
+		return failure_set(f, PDV_ALREADY_EXISTS, "FILE_EXISTS", "%s", fault->text);
 	case BACKUP_IO:
 		break;
 	}

@@ -34,6 +34,7 @@ print_public(const struct args *a, const struct recovery_pair *p, struct failure
 static enum pdv_code
 print_secret(const struct args *a, const struct recovery_pair *p, struct failure *f)
 {
+	struct backup_fault fault;
 	char *text;
 	enum pdv_code rc = PDV_OK;
 
@@ -43,12 +44,15 @@ print_secret(const struct args *a, const struct recovery_pair *p, struct failure
 		    "or say --yes");
 	if ((text = sodium_malloc(RECOVERY_TEXT_MAX)) == NULL)
 		return failure_memory(f);
-	recovery_text(p, text);
+	rc = backup_failed(recovery_text(p, text, &fault), &fault, f);
+	if (rc != PDV_OK)
+		goto out;
 	(void)fputs(
 	    "shown this once, and kept nowhere; the public half is for the vault's configuration\n",
 	    stderr);
 	if (write(STDOUT_FILENO, text, strlen(text)) != (ssize_t)strlen(text))
 		rc = failure_set(f, PDV_INTERNAL, "FILE", "standard output cannot be written");
+out:
 	sodium_free(text);
 	return rc;
 }
