@@ -5,6 +5,7 @@
 #define TESTS_VAULT_BED_H
 
 #include "pdvault/v1/admin.pb-c.h"
+#include "pdvault/v1/backup.pb-c.h"
 #include "pdvault/v1/health.pb-c.h"
 #include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/vault.pb-c.h"
