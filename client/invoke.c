@@ -143,6 +143,12 @@ BOTH(METHOD_LIST_TRANSACTIONS, list_transactions, struct pdv_transaction_page)
 BOTH(METHOD_ERASE_SUBJECT, erase_subject, struct pdv_erase)
 BOTH(METHOD_GET_ERASURE, get_erasure, struct pdv_erasure_id)
 BOTH(METHOD_LIST_LEDGER, list_ledger, struct pdv_ledger_page)
+BOTH(METHOD_BEGIN_BACKUP, begin_backup, struct pdv_backup_begin)
+BOTH(METHOD_READ_BACKUP, read_backup, struct pdv_backup_range)
+BOTH(METHOD_FINISH_BACKUP, finish_backup, struct pdv_backup_finish)
+BOTH(METHOD_CREATE_KEY_BACKUP, create_key_backup, struct pdv_key_backup_new)
+BOTH(METHOD_LIST_KEY_BACKUPS, list_key_backups, struct pdv_key_backup_filter)
+BOTH(METHOD_DESTROY_KEY_BACKUP, destroy_key_backup, struct pdv_key_backup_id)
 
 #define BOTH_PLAIN(id, function)                                                          \
 	enum pdv_code pdv_##function(struct pdv_client *c,                                \

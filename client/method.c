@@ -2,6 +2,7 @@
 #include "client/ask.h"
 #include "client/method.h"
 #include "pdvault/v1/admin.pb-c.h"
+#include "pdvault/v1/backup.pb-c.h"
 #include "pdvault/v1/health.pb-c.h"
 #include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/vault.pb-c.h"
@@ -21,6 +22,12 @@
 #define ANSWER_GET_ERASURE pdvault__v1__get_erasure_response__descriptor
 #define ANSWER_LIST_LEDGER pdvault__v1__list_ledger_response__descriptor
 #define ANSWER_GET_STATUS pdvault__v1__get_status_response__descriptor
+#define ANSWER_BEGIN_BACKUP pdvault__v1__begin_backup_response__descriptor
+#define ANSWER_READ_BACKUP pdvault__v1__read_backup_response__descriptor
+#define ANSWER_FINISH_BACKUP pdvault__v1__finish_backup_response__descriptor
+#define ANSWER_CREATE_KEY_BACKUP pdvault__v1__key_backup__descriptor
+#define ANSWER_LIST_KEY_BACKUPS pdvault__v1__list_key_backups_response__descriptor
+#define ANSWER_DESTROY_KEY_BACKUP pdvault__v1__key_backup__descriptor
 #define ANSWER_CHECK pdvault__v1__check_response__descriptor
 
 #define ROW(id, function, service, rpc, request, change) \

@@ -31,6 +31,15 @@
 	X(GET_ERASURE, get_erasure, Rights, GetErasure, pdv_erasure_id, false)               \
 	X(LIST_LEDGER, list_ledger, Admin, ListLedger, pdv_ledger_page, false)                \
 	X(GET_STATUS, get_status, Admin, GetStatus, method_nothing, false)                   \
+	X(BEGIN_BACKUP, begin_backup, Backups, BeginBackup, pdv_backup_begin, false)         \
+	X(READ_BACKUP, read_backup, Backups, ReadBackup, pdv_backup_range, false)            \
+	X(FINISH_BACKUP, finish_backup, Backups, FinishBackup, pdv_backup_finish, true)      \
+	X(CREATE_KEY_BACKUP, create_key_backup, Backups, CreateKeyBackup,                    \
+	    pdv_key_backup_new, true)                                                        \
+	X(LIST_KEY_BACKUPS, list_key_backups, Backups, ListKeyBackups,                       \
+	    pdv_key_backup_filter, false)                                                    \
+	X(DESTROY_KEY_BACKUP, destroy_key_backup, Backups, DestroyKeyBackup,                 \
+	    pdv_key_backup_id, true)                                                         \
 	X(CHECK, check, Health, Check, method_nothing, false)
 
 #define METHOD_ID(id, function, service, name, request, mutates) METHOD_##id,

@@ -11,6 +11,7 @@ static const char *const codes[] = {PDV_CODES(NAME)};
 static const char *const categories[] = {PDV_CATEGORIES(NAME)};
 static const char *const states[] = {PDV_STATES(NAME)};
 static const char *const erasures[] = {PDV_ERASURE_STATES(NAME)};
+static const char *const key_backups[] = {PDV_KEY_BACKUP_STATES(NAME)};
 static const char *const servings[] = {PDV_SERVING_STATES(NAME)};
 
 static const char *
@@ -47,6 +48,12 @@ const char *
 pdv_serving_state_name(enum pdv_serving_state state)
 {
 	return name(servings, COUNT(servings), (unsigned)state);
+}
+
+const char *
+pdv_key_backup_state_name(enum pdv_key_backup_state state)
+{
+	return name(key_backups, COUNT(key_backups), (unsigned)state);
 }
 
 enum pdv_code

@@ -199,6 +199,34 @@ pdv_result_ledger(const struct pdv_result *r, size_t *count, int *more)
 	return *count > 0 ? r->ledger : NULL;
 }
 
+const struct pdv_backup *
+pdv_result_backup(const struct pdv_result *r)
+{
+	return has(r, METHOD_BEGIN_BACKUP) ? r->backup : NULL;
+}
+
+const struct pdv_backup_rows *
+pdv_result_backup_rows(const struct pdv_result *r)
+{
+	return has(r, METHOD_READ_BACKUP) ? r->backup_rows : NULL;
+}
+
+const uint8_t *
+pdv_result_backup_signature(const struct pdv_result *r)
+{
+	return has(r, METHOD_FINISH_BACKUP) ? r->backup_signature : NULL;
+}
+
+const struct pdv_key_backup *
+pdv_result_key_backups(const struct pdv_result *r, size_t *count)
+{
+	bool is = has(r, METHOD_CREATE_KEY_BACKUP) || has(r, METHOD_LIST_KEY_BACKUPS) ||
+	    has(r, METHOD_DESTROY_KEY_BACKUP);
+
+	*count = is ? r->key_backup_count : 0;
+	return *count > 0 ? r->key_backups : NULL;
+}
+
 const struct pdv_status *
 pdv_result_status(const struct pdv_result *r)
 {

@@ -47,6 +47,11 @@ struct pdv_result {
 	const struct pdv_ledger_proof *ledger;
 	size_t ledger_count;
 	bool ledger_more;
+	const struct pdv_backup *backup;
+	const struct pdv_backup_rows *backup_rows;
+	const uint8_t *backup_signature;
+	const struct pdv_key_backup *key_backups;
+	size_t key_backup_count;
 	const struct pdv_status *status;
 	enum pdv_serving_state serving;
 	const uint8_t *raw;

@@ -3,7 +3,7 @@
  *
  * A handle (struct pdv_client) keeps connections to one or several servers of a
  * vault, over TLS 1.3 with certificates on both sides. Every method of the services
- * Vault, Rights, Admin and Health is there twice: a function that waits, and one
+ * Vault, Rights, Admin, Backups and Health is there twice: a function that waits, and one
  * (`_async`) that calls back.
  *
  * Threads: a handle may be used by any number of threads at once.
@@ -306,6 +306,71 @@ PDV_API enum pdv_code pdv_ledger_verify(const struct pdv_ledger_proof *proof,
 PDV_API void pdv_ledger_before_first(
     const uint8_t vault[PDV_ID_LEN], uint8_t hash[PDV_LEDGER_HASH_LEN]);
 
+/* Backups: rows of the store as they are sealed (docs/FORMAT.md, backups). */
+
+/*
+ * pdv_begin_backup: open a session on one snapshot. Answer: pdv_result_backup. NOT_FOUND with
+ * KEY_BACKUP_NOT_FOUND; FAILED_PRECONDITION with KEY_BACKUP_CLOSED.
+ */
+PDV_API enum pdv_code pdv_begin_backup(struct pdv_client *c,
+    const struct pdv_backup_begin *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_begin_backup_async(struct pdv_client *c,
+    const struct pdv_backup_begin *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/*
+ * pdv_read_backup: rows of a range, or whether a digest is theirs. Answer: pdv_result_backup_rows.
+ * NOT_FOUND with SESSION_NOT_FOUND: it has ended; begin again.
+ */
+PDV_API enum pdv_code pdv_read_backup(struct pdv_client *c,
+    const struct pdv_backup_range *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_read_backup_async(struct pdv_client *c,
+    const struct pdv_backup_range *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/*
+ * pdv_finish_backup: end the session, and have the manifest signed. Mutates. Answer:
+ * pdv_result_backup_signature. NOT_FOUND as pdv_read_backup.
+ */
+PDV_API enum pdv_code pdv_finish_backup(struct pdv_client *c,
+    const struct pdv_backup_finish *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_finish_backup_async(struct pdv_client *c,
+    const struct pdv_backup_finish *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/*
+ * pdv_create_key_backup: allow a backup of the keys, which the vault remembers for ever. Mutates. Answer:
+ * pdv_result_key_backups, one. FAILED_PRECONDITION with NO_RECOVERY_KEY.
+ */
+PDV_API enum pdv_code pdv_create_key_backup(struct pdv_client *c,
+    const struct pdv_key_backup_new *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_create_key_backup_async(struct pdv_client *c,
+    const struct pdv_key_backup_new *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/* pdv_list_key_backups: the newest first, at most a thousand. Answer: pdv_result_key_backups. */
+PDV_API enum pdv_code pdv_list_key_backups(struct pdv_client *c,
+    const struct pdv_key_backup_filter *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_list_key_backups_async(struct pdv_client *c,
+    const struct pdv_key_backup_filter *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/*
+ * pdv_destroy_key_backup: say that all copies of a key backup are destroyed. Mutates. Answer:
+ * pdv_result_key_backups, one. NOT_FOUND with KEY_BACKUP_NOT_FOUND.
+ */
+PDV_API enum pdv_code pdv_destroy_key_backup(struct pdv_client *c,
+    const struct pdv_key_backup_id *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_destroy_key_backup_async(struct pdv_client *c,
+    const struct pdv_key_backup_id *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
 /* pdv_get_status: for operators. Answer: pdv_result_status. */
 PDV_API enum pdv_code pdv_get_status(
     struct pdv_client *c, const struct pdv_call_options *options, struct pdv_result **out);
@@ -374,6 +439,7 @@ PDV_API const char *pdv_category_name(enum pdv_category category);
 PDV_API const char *pdv_state_name(enum pdv_state state);
 PDV_API const char *pdv_erasure_state_name(enum pdv_erasure_state state);
 PDV_API const char *pdv_serving_state_name(enum pdv_serving_state state);
+PDV_API const char *pdv_key_backup_state_name(enum pdv_key_backup_state state);
 
 /*
  * pdv_category_parse(text, out):

@@ -151,6 +151,19 @@ PDV_API const struct pdv_erasure *pdv_result_erasure(const struct pdv_result *r)
 PDV_API const struct pdv_ledger_proof *pdv_result_ledger(
     const struct pdv_result *r, size_t *count, int *more);
 
+/* pdv_begin_backup */
+PDV_API const struct pdv_backup *pdv_result_backup(const struct pdv_result *r);
+
+/* pdv_read_backup */
+PDV_API const struct pdv_backup_rows *pdv_result_backup_rows(const struct pdv_result *r);
+
+/* pdv_finish_backup: PDV_SIGNATURE_LEN bytes, of the vault's Ed25519 key (docs/FORMAT.md, manifest). */
+PDV_API const uint8_t *pdv_result_backup_signature(const struct pdv_result *r);
+
+/* pdv_create_key_backup, pdv_destroy_key_backup: one; pdv_list_key_backups. */
+PDV_API const struct pdv_key_backup *pdv_result_key_backups(
+    const struct pdv_result *r, size_t *count);
+
 /* pdv_get_status */
 PDV_API const struct pdv_status *pdv_result_status(const struct pdv_result *r);
 

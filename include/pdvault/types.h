@@ -74,6 +74,12 @@ struct pdv_time {
 	X(SERVING, 1)         \
 	X(READ_ONLY, 2)
 
+#define PDV_KEY_BACKUP_STATES(X)                                          \
+	X(UNSPECIFIED, 0)                                                 \
+	X(OUTSTANDING, 1) /* opens whom it has, to who has the recovery secret */ \
+	X(EXPIRED, 2)                                                     \
+	X(DESTROYED, 3)
+
 /*
  * A server newer than this library may answer with a number that is in none of these
  * lists: such an answer is refused (PDV_REASON_TOO_NEW in result.h).
@@ -82,14 +88,17 @@ struct pdv_time {
 #define PDV_ENUM_STATE(name, number) PDV_STATE_##name = number,
 #define PDV_ENUM_ERASURE(name, number) PDV_ERASURE_##name = number,
 #define PDV_ENUM_SERVING(name, number) PDV_SERVING_##name = number,
+#define PDV_ENUM_KEY_BACKUP(name, number) PDV_KEY_BACKUP_##name = number,
 enum pdv_category { PDV_CATEGORIES(PDV_ENUM_CATEGORY) };
 enum pdv_state { PDV_STATES(PDV_ENUM_STATE) };
 enum pdv_erasure_state { PDV_ERASURE_STATES(PDV_ENUM_ERASURE) };
 enum pdv_serving_state { PDV_SERVING_STATES(PDV_ENUM_SERVING) };
+enum pdv_key_backup_state { PDV_KEY_BACKUP_STATES(PDV_ENUM_KEY_BACKUP) };
 #undef PDV_ENUM_CATEGORY
 #undef PDV_ENUM_STATE
 #undef PDV_ENUM_ERASURE
 #undef PDV_ENUM_SERVING
+#undef PDV_ENUM_KEY_BACKUP
 
 struct pdv_name {
 	const char *full;
@@ -218,6 +227,47 @@ struct pdv_erase {
 	size_t category_count; /* 0: all */
 };
 
+#define PDV_BACKUP_KEY_MAX 255         /* bytes of a row's key */
+#define PDV_BACKUP_DIGEST_LEN 32       /* BLAKE2b-256 */
+#define PDV_BACKUP_SEALED_LEN 128      /* of a sealed root key */
+#define PDV_BACKUP_ROWS_MAX 1000000    /* bytes of rows in one answer */
+
+/* What kind of backup. */
+struct pdv_backup_begin {
+	const uint8_t *key_backup; /* PDV_ID_LEN bytes, of pdv_create_key_backup; NULL: a backup of data */
+};
+
+/*
+ * Rows of one table, in the order of their keys, from the key ${from} on (0 bytes: from the beginning) up to
+ * and without ${to} (0 bytes: to the end). With a digest nothing is sent: it is compared.
+ */
+struct pdv_backup_range {
+	uint8_t session[PDV_ID_LEN];
+	const char *table;
+	const uint8_t *from;
+	size_t from_length;
+	const uint8_t *to;
+	size_t to_length;
+	const uint8_t *digest; /* PDV_BACKUP_DIGEST_LEN bytes, of all rows of the range; or NULL */
+};
+
+struct pdv_backup_finish {
+	uint8_t session[PDV_ID_LEN];
+	uint8_t digest[PDV_BACKUP_DIGEST_LEN]; /* of the manifest */
+};
+
+struct pdv_key_backup_new {
+	uint32_t lifetime_seconds; /* 0: seven days */
+};
+
+struct pdv_key_backup_filter {
+	int outstanding; /* not 0: these only */
+};
+
+struct pdv_key_backup_id {
+	uint8_t bytes[PDV_ID_LEN];
+};
+
 /* --- answers --- */
 
 struct pdv_violation {
@@ -305,6 +355,42 @@ struct pdv_erasure {
 	const struct pdv_ledger_proof *ledger; /* NULL while it is pending */
 	size_t key_backup_count; /* SHREDDED: outstanding key backups that may still open it */
 	const struct pdv_time *final_time; /* when it became FINAL, or will; NULL while it is pending */
+};
+
+struct pdv_backup_table {
+	const char *name;
+	uint64_t rows;
+};
+
+/* A session of a backup: it ends a minute after its last call. */
+struct pdv_backup {
+	uint8_t session[PDV_ID_LEN];
+	const uint8_t *head; /* a BackupHead of proto/pdvault/v1/backup.proto, encoded: of the manifest */
+	size_t head_length;
+	const struct pdv_backup_table *tables; /* in the order to be read */
+	size_t table_count;
+	const uint8_t *sealed_root; /* PDV_BACKUP_SEALED_LEN bytes; NULL in a backup of data */
+};
+
+/* Rows as docs/FORMAT.md says, rows of a backup. */
+struct pdv_backup_rows {
+	const uint8_t *rows;
+	size_t length;
+	const uint8_t *next; /* the key to go on from; ${next_length} 0: the range is at its end */
+	size_t next_length;
+	int same; /* the digest is that of the range */
+};
+
+struct pdv_key_backup {
+	uint8_t backup[PDV_ID_LEN];
+	enum pdv_key_backup_state state;
+	const struct pdv_time *create_time;
+	const struct pdv_time *expire_time;
+	uint8_t recovery_key[32]; /* X25519, public: that it is sealed for */
+	uint64_t epoch;           /* it has nobody who was erased in this epoch or before */
+	int complete;             /* it was read to its end */
+	const struct pdv_time *destroy_time; /* or NULL */
+	const char *destroyed_by;            /* or NULL */
 };
 
 struct pdv_status {
