@@ -2,9 +2,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <sodium.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,8 +13,8 @@
 #include "client/backup/chunk.h"
 #include "client/backup/file.h"
 
-#define NOTE "unfinished"		/* id of the backup, and of the one that it is since */
-#define NOTE_LEN (2 * BACKUP_ID_LEN)
+#define NOTE "unfinished"		/* kind, id of the backup, and of the one that it is since */
+#define NOTE_LEN (1 + 2 * BACKUP_ID_LEN)
 
 static enum pdv_code
 refuse(const struct backup_folder *b, const char *what, struct failure *f)
@@ -59,10 +60,38 @@ look(struct backup_folder *b, bool *empty, struct failure *f)
 			rc = refuse(b, "has a whole backup already", f);
 		else if (!is_ours(e->d_name))
 			rc = refuse(b, "has something else in it", f);
-		*empty = *empty && e->d_name[0] == '.';
+		*empty = *empty && (e->d_name[0] == '.' || strcmp(e->d_name, "lost+found") == 0);
 	}
 	(void)closedir(d);
 	return rc;
+}
+
+/* Two at once would write each other's chunks. */
+static enum pdv_code
+lock(struct backup_folder *b, struct failure *f)
+{
+	if (mkdir(b->path, 0700) != 0 && errno != EEXIST)
+		return failure_set(f, PDV_INTERNAL, "FILE", "%s: %s", b->path, strerror(errno));
+	if ((b->lock = open(b->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return failure_set(f, PDV_INTERNAL, "FILE", "%s: %s", b->path, strerror(errno));
+	if (flock(b->lock, LOCK_EX | LOCK_NB) != 0)
+		return failure_set(f, PDV_ABORTED, "FILE", "%s: another process is at it", b->path);
+	return PDV_OK;
+}
+
+/* What an earlier try wrote down. */
+static enum pdv_code
+take_note(struct backup_folder *b, const uint8_t *note, size_t len, struct failure *f)
+{
+	if (len != NOTE_LEN)
+		return refuse(b, "has parts of a backup, and not which", f);
+	if ((note[0] != 0) != b->keys)
+		return refuse(b, "has the beginning of a backup of the other kind", f);
+	if (memcmp(note + 1 + BACKUP_ID_LEN, b->since, BACKUP_ID_LEN) != 0)
+		return refuse(b, "has the beginning of a backup since another one", f);
+	memcpy(b->id, note + 1, BACKUP_ID_LEN);
+	b->begun = true;
+	return PDV_OK;
 }
 
 enum pdv_code
@@ -76,23 +105,15 @@ backup_folder_open(struct backup_folder *b, struct failure *f)
 	enum backup_result r;
 	enum pdv_code rc;
 
-	if (mkdir(b->path, 0700) != 0 && errno != EEXIST)
-		return failure_set(f, PDV_INTERNAL, "FILE", "%s: %s", b->path, strerror(errno));
-	if ((rc = look(b, &empty, f)) != PDV_OK || (rc = note_path(b, path, f)) != PDV_OK)
+	if ((rc = lock(b, f)) != PDV_OK || (rc = look(b, &empty, f)) != PDV_OK ||
+	    (rc = note_path(b, path, f)) != PDV_OK)
 		return rc;
 	r = backup_file_read(path, NOTE_LEN, &note, &len, &fault);
 	if (r == BACKUP_ABSENT)
 		return empty ? PDV_OK : refuse(b, "has parts of a backup, and not which", f);
 	if (r != BACKUP_OK)
 		return backup_failed(r, &fault, f);
-	if (len != NOTE_LEN)
-		rc = refuse(b, "has parts of a backup, and not which", f);
-	else if (memcmp(note + BACKUP_ID_LEN, b->since, BACKUP_ID_LEN) != 0)
-		rc = refuse(b, "has the beginning of a backup since another one", f);
-	if (rc == PDV_OK) {
-		memcpy(b->id, note, BACKUP_ID_LEN);
-		b->begun = true;
-	}
+	rc = take_note(b, note, len, f);
 	free(note);
 	return rc;
 }
@@ -100,7 +121,9 @@ backup_folder_open(struct backup_folder *b, struct failure *f)
 enum pdv_code
 backup_folder_begin(struct backup_folder *b, struct failure *f)
 {
-	const struct backup_piece pieces[] = {{b->id, sizeof(b->id)}, {b->since, sizeof(b->since)}};
+	const uint8_t kind = b->keys;
+	const struct backup_piece pieces[] = {
+	    {&kind, 1}, {b->id, sizeof(b->id)}, {b->since, sizeof(b->since)}};
 	char path[BACKUP_PATH_MAX];
 	struct backup_fault fault;
 	enum backup_result r;
@@ -108,7 +131,7 @@ backup_folder_begin(struct backup_folder *b, struct failure *f)
 
 	if (rc != PDV_OK)
 		return rc;
-	if ((r = backup_file_write(path, pieces, 2, &fault)) == BACKUP_OK)
+	if ((r = backup_file_write(path, pieces, 3, &fault)) == BACKUP_OK)
 		r = backup_file_flush(b->path, &fault);
 	b->begun = true;
 	return backup_failed(r, &fault, f);
@@ -171,15 +194,16 @@ backup_folder_reload(struct backup_folder *b, struct failure *f)
 	return rc;
 }
 
-static bool
-is_named(const Pdvault__V1__BackupManifest *m, uint32_t number)
+/* One for each number of a chunk, for free(); NULL without memory. */
+static bool *
+named_chunks(const Pdvault__V1__BackupManifest *m)
 {
+	bool *named = calloc(BACKUP_CHUNKS_MAX + 1, sizeof(*named));
 	size_t i;
 
-	for (i = 0; i < m->n_ranges; i++)
-		if (m->ranges[i]->chunk == number)
-			return true;
-	return false;
+	for (i = 0; named != NULL && i < m->n_ranges; i++)
+		named[m->ranges[i]->chunk] = true;
+	return named;
 }
 
 void
@@ -188,11 +212,12 @@ backup_folder_finish(const struct backup_folder *b, const Pdvault__V1__BackupMan
 	char path[BACKUP_PATH_MAX];
 	struct backup_fault fault;
 	DIR *d = opendir(b->path);
+	bool *named = named_chunks(m);
 	const struct dirent *e;
 
-	while (d != NULL && (e = readdir(d)) != NULL) {
+	while (d != NULL && named != NULL && (e = readdir(d)) != NULL) {
 		uint32_t number = backup_chunk_number(e->d_name);
-		bool goes = number > 0 ? !is_named(m, number) : strcmp(e->d_name, NOTE) == 0 ||
+		bool goes = number > 0 ? !named[number] : strcmp(e->d_name, NOTE) == 0 ||
 		    strstr(e->d_name, BACKUP_PART) != NULL;
 
 		if (goes && backup_file_path(b->path, e->d_name, path, &fault) == BACKUP_OK)
@@ -200,10 +225,14 @@ backup_folder_finish(const struct backup_folder *b, const Pdvault__V1__BackupMan
 	}
 	if (d != NULL)
 		(void)closedir(d);
+	free(named);
 }
 
 void
 backup_folder_close(struct backup_folder *b)
 {
 	forget(b);
+	if (b->lock >= 0)
+		(void)close(b->lock);
+	b->lock = -1;
 }

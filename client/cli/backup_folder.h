@@ -9,6 +9,8 @@
 
 struct backup_folder {
 	const char *path;			/* of the caller */
+	bool keys;				/* a backup of keys is wanted */
+	int lock;				/* -1: not held */
 	uint8_t id[BACKUP_ID_LEN];		/* of the backup */
 	uint8_t since[BACKUP_ID_LEN];		/* all zero: full */
 	bool begun;				/* by an earlier try, with that id */
@@ -19,8 +21,10 @@ struct backup_folder {
 
 /*
  * backup_folder_open(b, f):
- * Make ${b->path}, or look at what is there; ${b->since} is what is wanted. FAILED_PRECONDITION: it has a whole
- * backup, something else, or the beginning of one since another. backup_folder_close() in any case.
+ * Make ${b->path}, or look at what is there; ${b->keys} and ${b->since} say what is wanted, ${b->lock} is -1.
+ * FAILED_PRECONDITION: it has a whole backup, something else, or the beginning of one of the other kind or
+ * since another. ABORTED: another process is at it; until it is closed, nobody else is. backup_folder_close()
+ * in any case.
  */
 enum pdv_code backup_folder_open(struct backup_folder *b, struct failure *f);
 

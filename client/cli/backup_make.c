@@ -2,11 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "backup_call.h"
 #include "backup_diff.h"
+#include "backup_index.h"
+#include "backup_sealed.h"
 #include "client/backup/chunk.h"
 #include "client/backup/digest.h"
 #include "client/backup/file.h"
@@ -26,6 +27,7 @@ struct turn {
 	struct backup_buffer rows, diff;	/* of the range in the making; what differs from the base */
 	uint64_t rows_count;
 	int64_t started_ms;
+	struct backup_index had, base;		/* chunks of earlier tries; what the base has */
 };
 
 /* Where a range begins, and what is wanted of it. */
@@ -131,29 +133,39 @@ begins(const Pdvault__V1__BackupRange *r, const struct at *a)
 	    (a->len == 0 || memcmp(r->from.data, a->key, a->len) == 0);
 }
 
+/* The first of these that begins here and is the same still; NULL: none. */
+static enum pdv_code
+find_same(struct turn *t, const struct backup_index *x, const struct at *a,
+    const Pdvault__V1__BackupRange **out, struct failure *f)
+{
+	size_t i = backup_index_find(x, a->table, key_of(a));
+	bool same = false;
+	enum pdv_code rc;
+
+	*out = NULL;
+	for (; i < x->count && begins(x->ranges[i], a); i++) {
+		if ((rc = still_same(t, a, x->ranges[i], &same, f)) != PDV_OK)
+			return rc;
+		if (same) {
+			*out = x->ranges[i];
+			return PDV_OK;
+		}
+	}
+	return PDV_OK;
+}
+
 /* Takes what is had already: a chunk of an earlier try, or what the base has. */
 static enum pdv_code
 take_had(struct turn *t, const struct at *a, const Pdvault__V1__BackupRange **out, struct failure *f)
 {
-	const struct backup_folder *b = t->m->folder;
-	const Pdvault__V1__BackupManifest *base = t->m->since_manifest;
 	Pdvault__V1__BackupRange unchanged;
-	bool same = false;
-	size_t i;
-	enum pdv_code rc = PDV_OK;
+	enum pdv_code rc;
 
-	*out = NULL;
-	for (i = 0; i < b->count && rc == PDV_OK && !same; i++)
-		if (begins(b->ranges[i], a) &&
-		    (rc = still_same(t, a, b->ranges[i], &same, f)) == PDV_OK && same)
-			*out = b->ranges[i];
-	if (rc != PDV_OK || same)
-		return rc == PDV_OK ? keep(t, *out, f) : rc;
-	for (i = 0; base != NULL && i < base->n_ranges && rc == PDV_OK && !same; i++)
-		if (begins(base->ranges[i], a) &&
-		    (rc = still_same(t, a, base->ranges[i], &same, f)) == PDV_OK && same)
-			*out = base->ranges[i];
-	if (rc != PDV_OK || !same)
+	if ((rc = find_same(t, &t->had, a, out, f)) != PDV_OK)
+		return rc;
+	if (*out != NULL)
+		return keep(t, *out, f);
+	if ((rc = find_same(t, &t->base, a, out, f)) != PDV_OK || *out == NULL)
 		return rc;
 	unchanged = **out;
 	unchanged.chunk = 0;
@@ -165,18 +177,18 @@ take_had(struct turn *t, const struct at *a, const Pdvault__V1__BackupRange **ou
 static ProtobufCBinaryData
 border(const struct turn *t, const struct at *a)
 {
-	const struct backup_folder *b = t->m->folder;
-	const Pdvault__V1__BackupManifest *base = t->m->since_manifest;
-	size_t all = b->count + (base != NULL ? base->n_ranges : 0), i;
+	const struct backup_index *const both[] = {&t->had, &t->base};
 	ProtobufCBinaryData best = {0, NULL};
+	size_t k, i;
 
-	for (i = 0; i < all; i++) {
-		const Pdvault__V1__BackupRange *r = i < b->count ? b->ranges[i] : base->ranges[i - b->count];
-
-		if (strcmp(r->table, a->table) == 0 &&
-		    backup_key_compare(r->from.data, r->from.len, a->key, a->len) > 0 && (best.len == 0 ||
-		    backup_key_compare(r->from.data, r->from.len, best.data, best.len) < 0))
-			best = r->from;
+	for (k = 0; k < 2; k++) {
+		i = backup_index_find(both[k], a->table, key_of(a));
+		while (i < both[k]->count && begins(both[k]->ranges[i], a))
+			i++;
+		if (i < both[k]->count && strcmp(both[k]->ranges[i]->table, a->table) == 0 && (best.len == 0 ||
+		    backup_key_compare(both[k]->ranges[i]->from.data, both[k]->ranges[i]->from.len, best.data,
+		    best.len) < 0))
+			best = both[k]->ranges[i]->from;
 	}
 	return best;
 }
@@ -300,17 +312,35 @@ make_table(struct turn *t, const char *table, struct failure *f)
 static enum pdv_code
 write_sealed(struct turn *t, struct failure *f)
 {
-	const struct backup_piece piece = {t->begun->sealed_root.data, t->begun->sealed_root.len};
-	char path[BACKUP_PATH_MAX];
-	struct backup_fault fault;
-	enum backup_result r;
-
-	if (piece.len != BACKUP_SEALED_LEN)
+	if (t->begun->sealed_root.len != BACKUP_SEALED_LEN)
 		return failure_set(
 		    f, PDV_DATA_LOSS, PDV_REASON_MALFORMED, "the vault sends no sealed root key");
-	if ((r = backup_file_path(t->m->folder->path, BACKUP_SEALED_NAME, path, &fault)) == BACKUP_OK)
-		r = backup_file_write(path, &piece, 1, &fault);
-	return backup_failed(r, &fault, f);
+	return backup_sealed_write(t->m->folder->path, t->begun->sealed_root.data, f);
+}
+
+/* What is read now can stand behind the base: else nobody could ever read the two as one. */
+static enum pdv_code
+fits_base(const struct turn *t, struct failure *f)
+{
+	const Pdvault__V1__BackupManifest *base = t->m->since_manifest;
+	const Pdvault__V1__BackupHead *h = t->begun->head;
+	size_t i, n = 0;
+	bool same = true;
+
+	if (memcmp(base->head->vault.data, h->vault.data, BACKUP_ID_LEN) != 0)
+		return failure_set(f, PDV_FAILED_PRECONDITION, "OTHER_VAULT",
+		    "--since is a backup of another vault");
+	if (memcmp(base->head->signing_key.data, h->signing_key.data, h->signing_key.len) != 0)
+		return failure_set(f, PDV_FAILED_PRECONDITION, "OTHER_VAULT",
+		    "--since was signed with another key than the vault has now: make a full backup");
+	for (i = 0; i < base->n_ranges; i++)
+		if (base->ranges[i]->from.len == 0) {
+			same = same && n < t->begun->n_tables &&
+			    strcmp(base->ranges[i]->table, t->begun->tables[n]->name) == 0;
+			n++;
+		}
+	return same && n == t->begun->n_tables ? PDV_OK : failure_set(f, PDV_FAILED_PRECONDITION,
+	    "OTHER_TABLES", "--since has other tables than the vault: make a full backup");
 }
 
 static enum pdv_code
@@ -330,10 +360,12 @@ begin(struct turn *t, struct failure *f)
 	    backup_manifest_head_ok(t->begun->head, &fault) != BACKUP_OK)
 		return failure_set(
 		    f, PDV_DATA_LOSS, PDV_REASON_MALFORMED, "the vault sends no head of a backup");
-	if (m->since_manifest != NULL && memcmp(m->since_manifest->head->vault.data, t->begun->head->vault.data,
-	    BACKUP_ID_LEN) != 0)
-		return failure_set(f, PDV_FAILED_PRECONDITION, "OTHER_VAULT",
-		    "--since is a backup of another vault");
+	if ((t->begun->head->kind == PDVAULT__V1__BACKUP_KIND__KEYS) != m->keys)
+		return failure_set(
+		    f, PDV_DATA_LOSS, PDV_REASON_MALFORMED, "the vault sends a backup of the other kind");
+	if (m->since_manifest != NULL && (rc = fits_base(t, f)) != PDV_OK)
+		return rc;
+	m->begun = true;
 	m->rows = m->rows_all = m->kept = 0;
 	for (i = 0; i < t->begun->n_tables; i++)
 		m->rows_all += t->begun->tables[i]->rows;
@@ -385,6 +417,17 @@ out:
 }
 
 static enum pdv_code
+index_all(struct turn *t, struct failure *f)
+{
+	const Pdvault__V1__BackupManifest *base = t->m->since_manifest;
+
+	if (!backup_index_make(&t->had, t->m->folder->ranges, t->m->folder->count) ||
+	    (base != NULL && !backup_index_make(&t->base, base->ranges, base->n_ranges)))
+		return failure_memory(f);
+	return PDV_OK;
+}
+
+static enum pdv_code
 turn(struct backup_make *m, struct failure *f)
 {
 	struct turn t = {.m = m, .started_ms = now_ms()};
@@ -392,7 +435,7 @@ turn(struct backup_make *m, struct failure *f)
 	enum pdv_code rc;
 
 	m->bytes = 0;
-	if ((rc = backup_folder_reload(m->folder, f)) == PDV_OK)
+	if ((rc = backup_folder_reload(m->folder, f)) == PDV_OK && (rc = index_all(&t, f)) == PDV_OK)
 		rc = begin(&t, f);
 	for (i = 0; rc == PDV_OK && i < t.begun->n_tables; i++)
 		rc = make_table(&t, t.begun->tables[i]->name, f);
@@ -401,6 +444,8 @@ turn(struct backup_make *m, struct failure *f)
 	while (t.count > 0)
 		free(t.ranges[--t.count]);
 	free(t.ranges);
+	backup_index_free(&t.had);
+	backup_index_free(&t.base);
 	free(t.rows.p);
 	free(t.diff.p);
 	if (t.begun != NULL)
@@ -414,7 +459,7 @@ backup_make(struct backup_make *m, struct failure *f)
 {
 	enum pdv_code rc = turn(m, f);
 
-	for (int tries = 1; rc != PDV_OK && tries < TRIES && backup_call_again(f); tries++) {
+	for (int tries = 1; rc != PDV_OK && tries < TRIES && m->begun && backup_call_again(f); tries++) {
 		pause_ms(PAUSE_MS);
 		rc = turn(m, f);
 	}

@@ -16,6 +16,7 @@ struct backup_make {
 	struct backup_chain *since;	/* NULL: full */
 	const Pdvault__V1__BackupManifest *since_manifest;
 	uint64_t rate;			/* bytes a second; 0: as fast as it goes */
+	bool begun;			/* the vault was there: when it is gone, it may come back */
 	struct progress progress;
 	uint64_t bytes, rows, rows_all, kept;	/* read; done, of how many; ranges that needed not be read */
 };

@@ -1,7 +1,6 @@
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +8,7 @@
 
 #include "backup_call.h"
 #include "backup_make.h"
-#include "client/backup/file.h"
+#include "backup_sealed.h"
 #include "client/backup/message.h"
 #include "json_out.h"
 #include "nouns.h"
@@ -124,7 +123,7 @@ open_since(const struct args *a, struct backup_make *m, Pdvault__V1__BackupManif
 enum pdv_code
 noun_backup_data(const struct args *a, struct failure *f)
 {
-	struct backup_folder folder = {.path = a->operand};
+	struct backup_folder folder = {.path = a->operand, .lock = -1};
 	struct session s = {.client = NULL};
 	struct backup_make m = {.session = &s, .folder = &folder};
 	Pdvault__V1__BackupManifest *since = NULL;
@@ -201,7 +200,7 @@ lifetime(const struct args *a, uint32_t *out, struct failure *f)
 enum pdv_code
 noun_backup_keys(const struct args *a, struct failure *f)
 {
-	struct backup_folder folder = {.path = a->operand};
+	struct backup_folder folder = {.path = a->operand, .keys = true, .lock = -1};
 	struct session s = {.client = NULL};
 	struct backup_make m = {.session = &s, .folder = &folder, .keys = true};
 	uint32_t seconds;
@@ -296,41 +295,12 @@ out:
 	return rc;
 }
 
-static enum pdv_code
-file_failed(const char *path, const char *what, struct failure *f)
-{
-	return failure_set(f, PDV_INTERNAL, "FILE", "%s: %s: %s", path, what, strerror(errno));
-}
-
-/* In place, flushed, and read back past the cache; then it goes. */
-static enum pdv_code
-overwrite(const char *path, struct failure *f)
-{
-	uint8_t random[BACKUP_SEALED_LEN], again[BACKUP_SEALED_LEN];
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	bool ok;
-
-	if (fd < 0)
-		return errno == ENOENT ? PDV_OK : file_failed(path, "cannot be overwritten", f);
-	randombytes_buf(random, sizeof(random));
-	ok = pwrite(fd, random, sizeof(random), 0) == (ssize_t)sizeof(random) && fsync(fd) == 0;
-	if (ok) {
-		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		ok = pread(fd, again, sizeof(again), 0) == (ssize_t)sizeof(again) &&
-		    memcmp(random, again, sizeof(again)) == 0;
-	}
-	(void)close(fd);
-	if (!ok || unlink(path) != 0)
-		return file_failed(path, "cannot be overwritten", f);
-	return PDV_OK;
-}
-
 /* The id of the key backup in a folder, whole or not. */
 static enum pdv_code
 id_of(const char *folder, uint8_t out[static BACKUP_ID_LEN], struct failure *f)
 {
 	Pdvault__V1__BackupManifest *m = NULL;
-	struct backup_folder b = {.path = folder};
+	struct backup_folder b = {.path = folder, .keys = true, .lock = -1};
 	struct backup_fault fault;
 	enum backup_result r = backup_manifest_load(folder, &m, &fault);
 	enum pdv_code rc = PDV_OK;
@@ -356,24 +326,20 @@ id_of(const char *folder, uint8_t out[static BACKUP_ID_LEN], struct failure *f)
 static enum pdv_code
 destroy_files(const char *operand, uint8_t id[static BACKUP_ID_LEN], struct failure *f)
 {
-	char path[BACKUP_PATH_MAX];
-	struct backup_fault fault;
 	const char *end = NULL;
 	size_t len = 0;
 	struct stat st;
 	enum pdv_code rc;
 
-	if (stat(operand, &st) != 0) {
-		if (sodium_hex2bin(id, BACKUP_ID_LEN, operand, strlen(operand), NULL, &len, &end) == 0 &&
-		    *end == '\0' && len == BACKUP_ID_LEN)
-			return PDV_OK;
+	if (stat(operand, &st) == 0)
+		return (rc = id_of(operand, id, f)) == PDV_OK ? backup_sealed_destroy(operand, f) : rc;
+	if (sodium_hex2bin(id, BACKUP_ID_LEN, operand, strlen(operand), NULL, &len, &end) != 0 ||
+	    *end != '\0' || len != BACKUP_ID_LEN)
 		return failure_set(f, PDV_NOT_FOUND, "NO_BACKUP",
 		    "%s: no folder, and no id of 32 hexadecimal digits", operand);
-	}
-	if ((rc = id_of(operand, id, f)) != PDV_OK || (rc = backup_failed(backup_file_path(operand,
-	    BACKUP_SEALED_NAME, path, &fault), &fault, f)) != PDV_OK || (rc = overwrite(path, f)) != PDV_OK)
-		return rc;
-	return backup_failed(backup_file_flush(operand, &fault), &fault, f);
+	(void)fputs("pdvault: only the vault is told; the files of that backup are yours to destroy\n",
+	    stderr);
+	return PDV_OK;
 }
 
 enum pdv_code

@@ -216,6 +216,17 @@ backup_bed_write(struct backup_bed_plan *p, size_t each)
 }
 
 void
+backup_bed_signature(const uint8_t digest[static BACKUP_DIGEST_LEN], uint8_t out[static BACKUP_SIGNATURE_LEN])
+{
+	uint8_t text[16 + BACKUP_ID_LEN + BACKUP_DIGEST_LEN] = "pdvault backup 1";
+
+	start();
+	memcpy(text + 16, bed.vault, BACKUP_ID_LEN);
+	memcpy(text + 16 + BACKUP_ID_LEN, digest, BACKUP_DIGEST_LEN);
+	must(crypto_sign_detached(out, NULL, text, sizeof(text), bed.secret) == 0);
+}
+
+void
 backup_bed_sign(const struct backup_bed_plan *p)
 {
 	Pdvault__V1__BackupManifest m = PDVAULT__V1__BACKUP_MANIFEST__INIT;

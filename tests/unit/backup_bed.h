@@ -65,6 +65,10 @@ void backup_bed_write(struct backup_bed_plan *p, size_t each);
 /* The manifest alone, of the ranges as they are; signed with the key of the head, whatever else it says. */
 void backup_bed_sign(const struct backup_bed_plan *p);
 
+/* What that vault signs of the digest of a manifest. */
+void backup_bed_signature(const uint8_t digest[static BACKUP_DIGEST_LEN],
+    uint8_t out[static BACKUP_SIGNATURE_LEN]);
+
 void backup_bed_free(struct backup_bed_plan *p);
 
 #endif /* TESTS_BACKUP_BED_H */
