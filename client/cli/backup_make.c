@@ -84,8 +84,9 @@ read_rows(struct turn *t, const Pdvault__V1__ReadBackupRequest *q, Pdvault__V1__
 static Pdvault__V1__ReadBackupRequest
 request(const struct turn *t, const struct at *a, ProtobufCBinaryData to)
 {
-	Pdvault__V1__ReadBackupRequest q = PDVAULT__V1__READ_BACKUP_REQUEST__INIT;
+	Pdvault__V1__ReadBackupRequest q;
 
+	pdvault__v1__read_backup_request__init(&q);
 	q.session = t->begun->session;
 	q.table = (char *)(uintptr_t)a->table;
 	q.from = key_of(a);
@@ -251,13 +252,14 @@ static enum pdv_code
 write_range(struct turn *t, const struct at *a, const struct at *next, struct failure *f)
 {
 	struct backup_folder *b = t->m->folder;
-	Pdvault__V1__BackupRange r = PDVAULT__V1__BACKUP_RANGE__INIT;
+	Pdvault__V1__BackupRange r;
 	uint8_t digest[BACKUP_DIGEST_LEN], chunk[BACKUP_DIGEST_LEN];
 	struct backup_chunk_new n = {b->path, b->id, t->rows.p, t->rows.len};
 	struct backup_fault fault;
 	enum pdv_code rc;
 
 	backup_digest_of(t->rows.p, t->rows.len, digest);
+	pdvault__v1__backup_range__init(&r);
 	r.table = (char *)(uintptr_t)a->table;
 	r.from = key_of(a);
 	r.to = key_of(next);

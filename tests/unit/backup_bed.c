@@ -13,6 +13,9 @@
 #include "scratch.h"
 #include "server/must.h"
 
+/* The initialisers that protoc-c writes drop a const, which clang sees in the user's file. */
+#pragma GCC diagnostic ignored "-Wcast-qual"
+
 enum { PACKED = 1 << 20 };
 
 const char *const backup_bed_names[BACKUP_BED_TABLES] = {"records", "transactions"};

@@ -17,6 +17,9 @@
 #include "client/backup/message.h"
 #include "scratch.h"
 
+/* The initialisers that protoc-c writes drop a const, which clang sees in the user's file. */
+#pragma GCC diagnostic ignored "-Wcast-qual"
+
 static const uint8_t id[BACKUP_ID_LEN] = "this one backup";
 static const uint8_t other[BACKUP_ID_LEN] = "another backup";
 static char folder[256];
