@@ -307,7 +307,7 @@ def refusals(bin):
                                     b.path('older')],
             'there is no ledger': ['--keys', b.path('keys'), '--recovery', b.path('recovery')],
             'does not open it': keys_args(b, recovery='other'),
-            'of the 2 shares': keys_args(b, recovery='share.1'),
+            'too few shares': keys_args(b, recovery='share.1'),
             'has expired': keys_args(b, keys='short'),
             'not a backup of keys': keys_args(b, keys='data'),
         }.items():

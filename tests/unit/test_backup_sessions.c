@@ -90,7 +90,8 @@ allow(uint32_t seconds, uint8_t id[static 16])
 	q.lifetime_seconds = seconds;
 	rc = vault_bed_call(&bed, "Backups.CreateKeyBackup", &q, &c);
 	if (rc == STATUS_OK) {
-		assert_int_equal(VAULT_BED_ANSWER(KeyBackup, &c)->state, PDVAULT__V1__KEY_BACKUP_STATE__OUTSTANDING);
+		assert_int_equal(VAULT_BED_ANSWER(KeyBackup, &c)->state,
+		    PDVAULT__V1__KEY_BACKUP_STATE__OUTSTANDING);
 		memcpy(id, VAULT_BED_ANSWER(KeyBackup, &c)->backup.data, 16);
 	}
 	vault_bed_done(&c);
@@ -136,8 +137,9 @@ sealed(void **state)
 	assert_int_equal(seal_recover(bed.options.recovery_key, recovery_secret, bytes_of(b.sealed_root,
 	    sizeof(b.sealed_root)), plain), STATUS_OK);
 	memcpy(root.self.b, plain, SEAL_KEY_LEN);
-	assert_int_equal(root_open(&root.self, vault_id(bed.vault), b.epoch, bytes_of(b.root_page, ROOT_BOX_LEN),
-	    &root), STATUS_OK);
+	assert_int_equal(root_open(&root.self, vault_id(bed.vault), b.epoch,
+			     bytes_of(b.root_page, ROOT_BOX_LEN), &root),
+	    STATUS_OK);
 	assert_memory_equal(plain + 32, vault_id(bed.vault), 16);
 	assert_memory_equal(plain + 48, id, 16);
 	assert_int_equal(bytes_get64(plain + 64), b.epoch);
@@ -219,7 +221,8 @@ many(void **state)
 static uint8_t rows[BACKUP_ROWS_MAX];
 
 static enum status
-read_some(const struct backup_begun *b, const char *table, struct bytes from, size_t room, struct backup_got *got)
+read_some(const struct backup_begun *b, const char *table, struct bytes from, size_t room,
+    struct backup_got *got)
 {
 	const struct backup_wanted w = { .session = b->session.b, .table = table, .from = from };
 
@@ -316,7 +319,8 @@ sessions(void **state)
 	backup_sweep(bed.vault);
 	backup_test_lease(BACKUP_LEASE_MS);
 	for (unsigned i = 0; i < BACKUP_SESSIONS_MAX; i++)
-		assert_int_equal(read_some(&b[i], "records", bytes_of(NULL, 0), sizeof(rows), &got), STATUS_NO_SESSION);
+		assert_int_equal(read_some(&b[i], "records", bytes_of(NULL, 0), sizeof(rows), &got),
+		    STATUS_NO_SESSION);
 	assert_int_equal(finish(b[0].session.b), STATUS_NO_SESSION);
 }
 

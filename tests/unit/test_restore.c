@@ -1,4 +1,4 @@
-/* Restores, room by room: trees that are planted and walked, look-ups, what is known of key backups; and a whole one. */
+/* Restores, room by room: trees that are planted and walked, look-ups, key backups; and a whole one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,8 +67,8 @@ make_keyring(uint64_t slot, struct keyring *k)
 static void
 trees(void **state)
 {
-	static const uint64_t slots[] = { 0, 1, 31, 32, 33, 1023, 1024, 1025, 32767, 32768, 40000, 1048575, 1048576 + 7,
-		UINT64_C(1) << 31 };
+	static const uint64_t slots[] = { 0, 1, 31, 32, 33, 1023, 1024, 1025, 32767, 32768, 40000,
+		1048575, 1048576 + 7, UINT64_C(1) << 31 };
 	enum { COUNT = sizeof(slots) / sizeof(slots[0]) };
 	struct keyring *all = secret_alloc(COUNT * sizeof(*all));
 	uint8_t *out = secret_alloc(KEYRING_PADDED);
@@ -133,9 +133,11 @@ damage(void **state)
 	}
 	assert_int_equal(plant_end(p), STATUS_OK);
 	bytes_put64(key, 40);
-	assert_int_equal(bulk_put(b, STORE_KEYRINGS, bytes_of(key, 8), bytes_of(junk, sizeof(junk))), STATUS_OK);
+	assert_int_equal(
+	    bulk_put(b, STORE_KEYRINGS, bytes_of(key, 8), bytes_of(junk, sizeof(junk))), STATUS_OK);
 	bytes_put64(key, 500);		/* nobody's: no page leads there */
-	assert_int_equal(bulk_put(b, STORE_KEYRINGS, bytes_of(key, 8), bytes_of(junk, sizeof(junk))), STATUS_OK);
+	assert_int_equal(
+	    bulk_put(b, STORE_KEYRINGS, bytes_of(key, 8), bytes_of(junk, sizeof(junk))), STATUS_OK);
 	assert_int_equal(bulk_commit(b), STATUS_OK);
 	assert_int_equal(input_vault(&v, &in), STATUS_OK);
 	assert_int_equal(keyrings_new(in, root, v.id, &walk), STATUS_OK);
