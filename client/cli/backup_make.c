@@ -1,5 +1,6 @@
 #include "backup_make.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -454,6 +455,14 @@ turn(struct backup_make *m, struct failure *f)
 		pdvault__v1__begin_backup_response__free_unpacked(t.begun, NULL);
 	progress_clear(&m->progress);
 	return rc;
+}
+
+void
+backup_make_way(void)
+{
+	const struct sched_param p = {.sched_priority = 0};
+
+	(void)sched_setscheduler(0, SCHED_IDLE, &p);
 }
 
 enum pdv_code

@@ -28,4 +28,10 @@ struct backup_make {
  */
 enum pdv_code backup_make(struct backup_make *m, struct failure *f);
 
+/*
+ * backup_make_way():
+ * Whoever else wants the processor has it first, before this thread and those that it makes from here on.
+ */
+void backup_make_way(void);
+
 #endif /* CLI_BACKUP_MAKE_H */

@@ -267,6 +267,12 @@ write_all(int fd, const char *text, size_t len, struct failure *f)
 }
 
 enum pdv_code
+json_out_text(const char *text, int fd, struct failure *f)
+{
+	return write_all(fd, text, strlen(text), f);
+}
+
+enum pdv_code
 json_out_print(json_t *doc, bool json, int fd, struct failure *f)
 {
 	struct sink s = {0};

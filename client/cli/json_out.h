@@ -39,4 +39,7 @@ json_t *json_out_proof(const struct pdv_ledger_proof *p);
  */
 enum pdv_code json_out_print(json_t *doc, bool json, int fd, struct failure *f);
 
+/* json_out_text(text, fd, f): write ${text} to ${fd} as it is, past stdio. */
+enum pdv_code json_out_text(const char *text, int fd, struct failure *f);
+
 #endif /* CLI_JSON_OUT_H */
