@@ -14,6 +14,7 @@
 #include "server/keys/secret.h"
 #include "server/serve.h"
 #include "server/store/custody.h"
+#include "server/store/mark.h"
 #include "server/store/moving.h"
 #include "server/store/store.h"
 
@@ -94,14 +95,17 @@ check_twice(const struct anchor_paths *p)
 static bool
 check_begun(const char *store)
 {
-	bool move = false, step = false;
-	bool ok = moving_stands(store, &move) == STATUS_OK && store_step_stands(store, &step) == STATUS_OK;
+	bool move = false, step = false, restore = false;
+	bool ok = moving_stands(store, &move) == STATUS_OK && store_step_stands(store, &step) == STATUS_OK &&
+	    mark_stands(store, MARK_RESTORE, &restore) == STATUS_OK;
 
 	if (move)
 		(void)puts("store: anchor move is not through: run it again");
 	if (step)
 		(void)puts("store: recover --previous is not through: run it again");
-	return ok && !move && !step;
+	if (restore)
+		(void)puts("store: restore is not through: run it again");
+	return ok && !move && !step && !restore;
 }
 
 static bool

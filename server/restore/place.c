@@ -44,11 +44,11 @@ static enum status
 clear(const struct place *p, struct mark_list *l)
 {
 	bool stands;
-	enum status rc = mark_stands(p->o->store_path, VAULT_RESTORE_MARK, &stands);
+	enum status rc = mark_stands(p->o->store_path, MARK_RESTORE, &stands);
 
 	if (rc != STATUS_OK || !stands)
 		return rc;
-	if ((rc = mark_load(p->o->store_path, VAULT_RESTORE_MARK, l)) != STATUS_OK)
+	if ((rc = mark_load(p->o->store_path, MARK_RESTORE, l)) != STATUS_OK)
 		return rc;
 	log_event(LOG_RESTORE, LOG_S(PATH, p->o->store_path),
 	    LOG_S(WHAT, "a restore was cut off here: what it made is removed"));
@@ -59,8 +59,8 @@ clear(const struct place *p, struct mark_list *l)
 static bool
 is_ours(const char *name)
 {
-	static const char *const names[] = { ".", "..", "lost+found", "pdvault.lock", VAULT_RESTORE_MARK,
-		VAULT_RESTORE_MARK ".new" };
+	static const char *const names[] = { ".", "..", "lost+found", "pdvault.lock", MARK_RESTORE,
+		MARK_RESTORE ".new" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0)
@@ -137,7 +137,7 @@ place_make(struct place *p, const struct vault_options *o, struct vault *living,
 	rc = mark_add(l, o->store_path);
 	for (size_t i = files_of(p, file); i-- > 0 && rc == STATUS_OK; )
 		rc = mark_add(l, file[i]);
-	if (rc != STATUS_OK || (rc = mark_save(o->store_path, VAULT_RESTORE_MARK, l)) != STATUS_OK)
+	if (rc != STATUS_OK || (rc = mark_save(o->store_path, MARK_RESTORE, l)) != STATUS_OK)
 		goto out;
 	p->marked = true;
 	rc = store_open(&so, &p->store);
@@ -181,11 +181,11 @@ place_end(struct place *p, bool done)
 	p->store = NULL;
 	p->anchor = NULL;
 	if (p->marked && !done)
-		rc = l != NULL ? mark_load(p->o->store_path, VAULT_RESTORE_MARK, l) : STATUS_NO_MEMORY;
+		rc = l != NULL ? mark_load(p->o->store_path, MARK_RESTORE, l) : STATUS_NO_MEMORY;
 	if (p->marked && !done && rc == STATUS_OK)
 		remove_made(p, l);
 	if (p->marked && rc == STATUS_OK)
-		rc = mark_end(p->o->store_path, VAULT_RESTORE_MARK);
+		rc = mark_end(p->o->store_path, MARK_RESTORE);
 	if (p->o != NULL && p->folder >= 0)
 		(void)close(p->folder);
 	free(l);

@@ -13,6 +13,9 @@
 
 #define MARK_LIST_MAX 65536u
 
+/* While a restore is not through; lists the folder, and the files that it makes besides. */
+#define MARK_RESTORE "restore.unfinished"
+
 struct mark_list {
 	size_t len;
 	char text[MARK_LIST_MAX];

@@ -139,7 +139,7 @@ static enum status
 check_restore(const struct vault_options *o)
 {
 	bool stands;
-	enum status rc = mark_stands(o->store_path, VAULT_RESTORE_MARK, &stands);
+	enum status rc = mark_stands(o->store_path, MARK_RESTORE, &stands);
 
 	if (rc != STATUS_OK || !stands)
 		return rc;

@@ -98,7 +98,7 @@ check_remains(const struct vault_options *o)
 	if (rc == STATUS_OK)
 		rc = store_step_stands(o->store_path, &step);
 	if (rc == STATUS_OK)
-		rc = mark_stands(o->store_path, VAULT_RESTORE_MARK, &restore);
+		rc = mark_stands(o->store_path, MARK_RESTORE, &restore);
 	if (rc != STATUS_OK || (!move && !step && !restore))
 		return rc;
 	log_event(LOG_FATAL, LOG_S(PATH, o->store_path), LOG_S(WHAT, "the folder is not empty"));

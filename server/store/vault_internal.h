@@ -59,9 +59,6 @@ struct vault {
 #define META_KEY(name) bytes_of(name, sizeof(name) - 1)
 #define META_EPOCH_LEN (8u + SEAL_DIGEST_LEN)
 
-/* In the store's folder while a restore is not through (mark.h): lists the files that it made besides. */
-#define VAULT_RESTORE_MARK "restore.unfinished"
-
 /* The rows of table meta that every vault has. All pointers are borrowed. */
 struct vault_meta {
 	const uint8_t *id;		/* VAULT_ID_LEN */
