@@ -130,7 +130,8 @@ noun_backup_data(const struct args *a, struct failure *f)
 	unsigned long rate = 0;
 	enum pdv_code rc;
 
-	backup_make_way();
+	if (a->values[FLAG_RATE] != NULL)
+		backup_make_way();
 	if ((rc = args_number(a, FLAG_RATE, RATE_MAX, &rate, f)) != PDV_OK ||
 	    (rc = open_since(a, &m, &since, f)) != PDV_OK || (rc = session_open(&s, a, 0, f)) != PDV_OK ||
 	    (rc = backup_folder_open(&folder, f)) != PDV_OK)
@@ -207,7 +208,6 @@ noun_backup_keys(const struct args *a, struct failure *f)
 	uint32_t seconds;
 	enum pdv_code rc;
 
-	backup_make_way();
 	if ((rc = lifetime(a, &seconds, f)) != PDV_OK || (rc = session_open(&s, a, 0, f)) != PDV_OK ||
 	    (rc = backup_folder_open(&folder, f)) != PDV_OK ||
 	    (!folder.begun && (rc = create(&s, &folder, seconds, f)) != PDV_OK))

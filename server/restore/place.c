@@ -27,17 +27,32 @@ files_of(const struct place *p, const char *out[static ANCHOR_FILES_MAX + 1])
 	return n;
 }
 
+/* It was made after the mark; what is older was put there by somebody, and may be all that opens a vault. */
+static bool
+is_made(const char *path, const struct timespec *mark)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && (st.st_mtim.tv_sec > mark->tv_sec ||
+	    (st.st_mtim.tv_sec == mark->tv_sec && st.st_mtim.tv_nsec >= mark->tv_nsec));
+}
+
 /* What stands in the mark was made by a restore into this place, and holds no key that is needed. */
-static void
+static enum status
 remove_made(const struct place *p, const struct mark_list *l)
 {
 	const char *file[ANCHOR_FILES_MAX + 1];
 	size_t n = files_of(p, file);
+	struct timespec mark;
+	enum status rc = mark_time(p->o->store_path, MARK_RESTORE, &mark);
 
+	if (rc != STATUS_OK)
+		return rc;
 	for (size_t i = 0; i < n; i++)
-		if (mark_has(l, file[i]))
+		if (mark_has(l, file[i]) && is_made(file[i], &mark))
 			(void)unlink(file[i]);
 	store_remove(p->o->store_path);
+	return STATUS_OK;
 }
 
 static enum status
@@ -52,8 +67,7 @@ clear(const struct place *p, struct mark_list *l)
 		return rc;
 	log_event(LOG_RESTORE, LOG_S(PATH, p->o->store_path),
 	    LOG_S(WHAT, "a restore was cut off here: what it made is removed"));
-	remove_made(p, l);
-	return STATUS_OK;
+	return remove_made(p, l);
 }
 
 static bool
@@ -183,7 +197,7 @@ place_end(struct place *p, bool done)
 	if (p->marked && !done)
 		rc = l != NULL ? mark_load(p->o->store_path, MARK_RESTORE, l) : STATUS_NO_MEMORY;
 	if (p->marked && !done && rc == STATUS_OK)
-		remove_made(p, l);
+		rc = remove_made(p, l);
 	if (p->marked && rc == STATUS_OK)
 		rc = mark_end(p->o->store_path, MARK_RESTORE);
 	if (p->o != NULL && p->folder >= 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/keys/own_file.h"
@@ -36,6 +37,21 @@ mark_stands(const char *store, const char *name, bool *out)
 		return rc;
 	*out = access(path, F_OK) == 0;
 	return *out || errno == ENOENT ? STATUS_OK : complain(path, "cannot be looked for");
+}
+
+enum status
+mark_time(const char *store, const char *name, struct timespec *out)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	enum status rc = path_of(store, name, "", path);
+
+	*out = (struct timespec){ 0, 0 };
+	if (rc != STATUS_OK)
+		return rc;
+	if (lstat(path, &st) == 0)
+		*out = st.st_mtim;
+	return STATUS_OK;
 }
 
 enum status

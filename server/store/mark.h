@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "server/status.h"
 
@@ -23,6 +24,9 @@ struct mark_list {
 
 /* *out: it stands in the folder ${store}. All of these: STATUS_IO, and the log says why; STATUS_CONFIG. */
 enum status mark_stands(const char *store, const char *name, bool *out) MUST_USE;
+
+/* When it was made, by the file system's clock; zero where none stands. */
+enum status mark_time(const char *store, const char *name, struct timespec *out) MUST_USE;
 
 /* What it lists; empty where none stands. */
 enum status mark_load(const char *store, const char *name, struct mark_list *out) MUST_USE;
