@@ -46,8 +46,8 @@ put_id(const uint8_t id[static SUBJECT_ID_LEN], char *out)
 	uint32_t bits = 0;
 	unsigned have = 0;
 
-	memcpy(out, "sub_", 4);
-	out += 4;
+	for (const char *p = "sub_"; *p != '\0'; p++)
+		*out++ = *p;
 	for (size_t i = 0; i < SUBJECT_ID_LEN; i++) {
 		bits = bits << 8 | id[i];
 		for (have += 8; have >= 5; have -= 5)

@@ -260,8 +260,9 @@ seal_digest_end(struct seal_digest_state *s, uint8_t out[static SEAL_DIGEST_LEN]
 	must(crypto_generichash_final(state_of(s), out, SEAL_DIGEST_LEN) == 0);
 }
 
-_Static_assert(SEAL_SIGNATURE_LEN == crypto_sign_BYTES && SEAL_PUBLIC_LEN == crypto_sign_PUBLICKEYBYTES &&
-    SEAL_KEY_LEN == crypto_sign_SEEDBYTES, "Ed25519");
+_Static_assert(SEAL_SIGNATURE_LEN == crypto_sign_BYTES, "Ed25519");
+_Static_assert(SEAL_PUBLIC_LEN == crypto_sign_PUBLICKEYBYTES, "Ed25519");
+_Static_assert(SEAL_KEY_LEN == crypto_sign_SEEDBYTES, "Ed25519");
 
 void
 seal_public(const struct key *seed, uint8_t out[static SEAL_PUBLIC_LEN])
@@ -294,9 +295,9 @@ seal_verify(const uint8_t public[static SEAL_PUBLIC_LEN], struct bytes said,
 	return STATUS_OK;
 }
 
-_Static_assert(SEAL_RECOVERY_KEY_LEN == crypto_box_PUBLICKEYBYTES &&
-    SEAL_RECOVERY_KEY_LEN == crypto_box_SECRETKEYBYTES &&
-    SEAL_FOR_RECOVERY_LEN(0) == crypto_box_SEALBYTES, "X25519");
+_Static_assert(SEAL_RECOVERY_KEY_LEN == crypto_box_PUBLICKEYBYTES, "X25519");
+_Static_assert(SEAL_RECOVERY_KEY_LEN == crypto_box_SECRETKEYBYTES, "X25519");
+_Static_assert(SEAL_FOR_RECOVERY_LEN(0) == crypto_box_SEALBYTES, "X25519");
 
 enum status
 seal_for_recovery(const uint8_t public[static SEAL_RECOVERY_KEY_LEN], struct bytes plain, uint8_t *out)

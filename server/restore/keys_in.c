@@ -129,9 +129,9 @@ read_living(struct keys_in *k)
 
 	if ((rc = stream_new(k->input, STORE_META, &s)) != STATUS_OK)
 		return rc;
-	if ((rc = stream_get(s, META_KEY(META_SEQUENCE), &value)) == STATUS_OK && value.len == 8)
+	if (stream_get(s, META_KEY(META_SEQUENCE), &value) == STATUS_OK && value.len == 8)
 		k->next_transaction = bytes_get64(value.p);
-	if ((rc = stream_get(s, META_KEY(META_LEDGER), &value)) == STATUS_OK && value.len == LEDGER_HEAD_LEN) {
+	if (stream_get(s, META_KEY(META_LEDGER), &value) == STATUS_OK && value.len == LEDGER_HEAD_LEN) {
 		k->ledger.count = bytes_get64(value.p);
 		memcpy(k->ledger.hash, value.p + 8, SEAL_DIGEST_LEN);
 	}

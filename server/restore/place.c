@@ -73,13 +73,13 @@ clear(const struct place *p, struct mark_list *l)
 static bool
 is_ours(const char *name)
 {
-	static const char *const names[] = { ".", "..", "lost+found", "pdvault.lock", MARK_RESTORE,
-		MARK_RESTORE ".new" };
+	static const char *const names[] = { ".", "..", "lost+found", "pdvault.lock" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;
-	return false;
+	/* The mark, and one that was being made. */
+	return strncmp(name, MARK_RESTORE, sizeof(MARK_RESTORE) - 1) == 0;
 }
 
 /* Nothing that is here may be lost. */

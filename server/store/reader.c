@@ -460,7 +460,7 @@ enum status
 reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 {
 	struct epochs *e = r->vault->epochs;
-	bool settled;
+	bool settled = false;
 	enum status rc = reader_ledger_entry(r, sequence, out->entry, &settled);
 
 	if (rc != STATUS_OK)
