@@ -135,6 +135,32 @@ def disaster(bin):
         check_files(b)
 
 
+def small(bin):
+    """The disk of the backup fills: one clear error, and with more room it goes on."""
+    step('a backup on a disk that fills')
+    with begin(bin) as b:
+        for n in range(40):
+            person(b, n)
+        os.mkdir(b.path('small'))
+        mount = ['mount', '-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', b.path('small')]
+        if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+            say('no small disk can be mounted here')
+            return
+        try:
+            for verb in ('data', 'keys'):
+                folder = b.path('small', verb)
+                answer = b.cli('backup', verb, folder, '--json', expect=1)
+                need('No space left' in answer.error['detail'], answer.out)
+                b.cli('backup', 'verify', folder, expect=1)
+                subprocess.run(['mount', '-o', 'remount,size=1m', b.path('small')], check=True)
+                b.cli('backup', verb, folder)
+                b.cli('backup', 'verify', folder)
+                shutil.rmtree(folder)
+                subprocess.run(['mount', '-o', 'remount,size=16k', b.path('small')], check=True)
+        finally:
+            subprocess.run(['umount', b.path('small')], check=True)
+
+
 def data_args(*folders):
     return [a for f in folders for a in ('--data', f)]
 
@@ -442,6 +468,7 @@ def run(bin):
     living(bin)
     lost_anchor(bin)
     refusals(bin)
+    small(bin)
     cut(bin)
 
 
