@@ -138,7 +138,12 @@ complete(struct writeset *ws, const struct backup_begun *b)
 
 	if (rc != STATUS_OK)
 		return rc;
-	k.slots = b->slots;
+	if (!key_backup_is_open(&k, clock_wall_ms()))
+		return STATUS_KEY_BACKUP_CLOSED;
+	if (k.slots != KEY_BACKUP_ALL_SLOTS)
+		return STATUS_OK;
+	/* Of every session on it that may have begun before this commit, not of this one alone. */
+	k.slots = writeset_root(ws)->next_slot;
 	return key_backup_record(ws, &k, LEDGER_KEYS_READ);
 }
 

@@ -145,12 +145,14 @@ read_one(struct drill *d, struct vault *v, const uint8_t *subject)
 	if (billing == STATUS_OK || billing == STATUS_NO_RECORD)
 		billing = reader_transactions(rd, subject, d->arena, &page);
 	reader_end(rd);
+	if (billing != STATUS_OK && billing != STATUS_CATEGORY_ERASED && billing != STATUS_NO_RECORD)
+		return wrong("billing");
 	if (rc == STATUS_OK)
 		return id != NULL ? find(d, v, subject, id) : wrong("an identity");
 	/* What was lost is in the report of the restore; what was erased in part says so. */
 	if (rc != STATUS_LOST && rc != STATUS_CATEGORY_ERASED)
 		return wrong("an identity");
-	return billing == STATUS_OK || billing == STATUS_CATEGORY_ERASED ? STATUS_OK : wrong("billing");
+	return STATUS_OK;
 }
 
 static enum status

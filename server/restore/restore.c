@@ -25,6 +25,7 @@ struct restore {
 	struct keys_in keys;
 	struct vault *shelf;		/* data: a store; or NULL, also when it is the living one */
 	struct input *data[RECORDS_INPUTS_MAX];
+	uint64_t shelf_epoch;
 	bool borrowed;			/* data[0] is the living vault's */
 	unsigned inputs;
 	const Pdvault__V1__BackupHead *head;	/* of the backup of data; NULL: there is none */
@@ -134,6 +135,27 @@ say_head(const char *what, const struct ledger_head *h)
 	    LOG_S(WHY, sodium_bin2hex(hex, sizeof(hex), h->hash, sizeof(h->hash))));
 }
 
+/* A store that gives records only knows of the ledger as well. It is not signed: it can only refuse. */
+static enum status
+shelf_head(struct restore *r, struct ledger_head *out, uint64_t *epoch)
+{
+	struct stream *s = NULL;
+	struct bytes value;
+	enum status rc = stream_new(r->data[0], STORE_META, &s);
+
+	if (rc == STATUS_OK && (rc = stream_get(s, META_KEY(META_LEDGER), &value)) == STATUS_OK) {
+		if (value.len != LEDGER_HEAD_LEN)
+			rc = STATUS_CORRUPT;
+		else
+			memcpy(out->hash, value.p + 8, SEAL_DIGEST_LEN);
+		out->count = rc == STATUS_OK ? bytes_get64(value.p) : 0;
+	}
+	if (rc == STATUS_OK && (rc = stream_get(s, META_KEY(META_EPOCH), &value)) == STATUS_OK)
+		*epoch = value.len == META_EPOCH_LEN ? bytes_get64(value.p) : 0;
+	stream_free(s);
+	return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+}
+
 /* The ledger must know every head that anything here knows of. */
 static enum status
 judge_ledger(struct restore *r)
@@ -147,6 +169,13 @@ judge_ledger(struct restore *r)
 	if (r->head != NULL) {
 		head.count = r->head->ledger_entries;
 		memcpy(head.hash, r->head->ledger_head.data, SEAL_DIGEST_LEN);
+		old |= lacks(r, &head);
+	}
+	if (r->shelf != NULL) {
+		enum status rc = shelf_head(r, &head, &r->shelf_epoch);
+
+		if (rc != STATUS_OK)
+			return rc;
 		old |= lacks(r, &head);
 	}
 	if (r->o->head != NULL) {
@@ -218,6 +247,7 @@ begin_root(struct restore *r)
 
 	if (r->keys.living == NULL) {
 		epoch = forget_epoch(r->forget) > epoch ? forget_epoch(r->forget) : epoch;
+		epoch = r->shelf_epoch > epoch ? r->shelf_epoch : epoch;
 		epoch = r->head != NULL && r->head->epoch > epoch ? r->head->epoch : epoch;
 	}
 	if (r->head != NULL && r->head->incarnation > seen)

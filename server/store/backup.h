@@ -65,7 +65,7 @@ struct backup_got {
 /*
  * backup_read(v, q, out, room, got): rows of a range into out[room] as client/backup/rows.h has them, or with a
  * digest whether it is that of the whole range. STATUS_NO_SESSION; STATUS_BUSY: another call uses it;
- * STATUS_INVALID: it has no such table; STATUS_TOO_LARGE: a range to be compared is too long.
+ * STATUS_INVALID: it has no such table; STATUS_TOO_LARGE: one row is longer than ${room}.
  */
 enum status backup_read(struct vault *v, const struct backup_wanted *q, uint8_t *out, size_t room,
     struct backup_got *got) MUST_USE;

@@ -296,6 +296,9 @@ def lost_anchor(bin):
         restore(b, *data_args(b.path('old')), *keys_args(b), expect=REFUSED)	# the key file is still there
         need('there is one already' in b.log_text(b.lives), 'why')
         os.rename(b.path('key'), b.path('old key'))
+        # The store itself knows of the erasure that this copy of the ledger lacks.
+        write(b.path('cut'), open(b.path('ledger'), 'rb').read()[:-163])
+        restore(b, *data_args(b.path('old')), *keys_args(b, ledger='cut'), expect=REFUSED)
         restore(b, *data_args(b.path('old')), *keys_args(b))
         check_files(b)
         b.start()
