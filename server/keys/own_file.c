@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/keys/seal.h"
+
 bool
 own_file_folder(const char *path, char *out, size_t cap)
 {
@@ -121,4 +123,26 @@ own_file_open(const char *path, bool writing, size_t len, int *fd, const char **
 	}
 	*fd = opened;
 	return STATUS_OK;
+}
+
+bool
+own_file_destroy(const char *path)
+{
+	uint8_t random[4096];
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool ok = fd >= 0 && fstat(fd, &st) == 0;
+
+	if (fd < 0)
+		return errno == ENOENT;
+	for (off_t at = 0; ok && at < st.st_size; at += (off_t)sizeof(random)) {
+		size_t len = st.st_size - at < (off_t)sizeof(random) ? (size_t)(st.st_size - at)
+								     : sizeof(random);
+
+		seal_random(random, sizeof(random));
+		ok = pwrite(fd, random, len, at) == (ssize_t)len;
+	}
+	ok = ok && fsync(fd) == 0;
+	(void)close(fd);
+	return unlink(path) == 0 && ok;
 }

@@ -27,6 +27,12 @@ enum status own_file_create(const char *path, struct bytes content, const char *
 enum status own_file_open(const char *path, bool writing, size_t len, int *fd,
     const char **why) MUST_USE;
 
+/*
+ * own_file_destroy(path): overwritten with random bytes where it lies, flushed, and removed; it need not be
+ * there. false: it was not overwritten, or is still there.
+ */
+bool own_file_destroy(const char *path) MUST_USE;
+
 /* Whether the open file still is one, of the same length. */
 bool own_file_is(int fd, size_t len, const char **why) MUST_USE;
 

@@ -1,15 +1,14 @@
 #include "server/restore/drill.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/arena.h"
 #include "server/clock.h"
+#include "server/keys/own_file.h"
 #include "server/log.h"
 #include "server/store/lookup_list.h"
 #include "server/store/reader.h"
@@ -59,35 +58,12 @@ make_folder(struct drill *d, const char *place)
 	return STATUS_OK;
 }
 
-/* In place, flushed, and then removed. */
-static bool
-overwrite(const char *path)
-{
-	uint8_t random[4096];
-	struct stat st;
-	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool ok = fd >= 0 && fstat(fd, &st) == 0;
-
-	if (fd < 0)
-		return access(path, F_OK) != 0;
-	for (off_t at = 0; ok && at < st.st_size; at += (off_t)sizeof(random)) {
-		size_t len = st.st_size - at < (off_t)sizeof(random) ? (size_t)(st.st_size - at)
-								     : sizeof(random);
-
-		seal_random(random, sizeof(random));
-		ok = pwrite(fd, random, len, at) == (ssize_t)len;
-	}
-	ok = ok && fsync(fd) == 0;
-	(void)close(fd);
-	return unlink(path) == 0 && ok;
-}
-
 static enum status
 clean(struct drill *d)
 {
-	bool ok = overwrite(d->anchor);
+	bool ok = own_file_destroy(d->anchor);
 
-	ok = overwrite(d->key) && ok;
+	ok = own_file_destroy(d->key) && ok;
 	store_remove(d->store);
 	ok = (rmdir(d->store) == 0 || access(d->store, F_OK) != 0) && ok;
 	if (rmdir(d->folder) == 0 && ok)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/keys/own_file.h"
 #include "server/log.h"
 #include "server/store/mark.h"
 #include "server/store/vault_internal.h"
@@ -49,8 +50,9 @@ remove_made(const struct place *p, const struct mark_list *l)
 	if (rc != STATUS_OK)
 		return rc;
 	for (size_t i = 0; i < n; i++)
-		if (mark_has(l, file[i]) && is_made(file[i], &mark))
-			(void)unlink(file[i]);
+		/* They may belong to a store that was whole. */
+		if (mark_has(l, file[i]) && is_made(file[i], &mark) && !own_file_destroy(file[i]))
+			return STATUS_IO;
 	store_remove(p->o->store_path);
 	return STATUS_OK;
 }

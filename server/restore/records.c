@@ -9,6 +9,7 @@
 #include "server/store/subject.h"
 
 #define TABLES 2u
+#define BELIEVED_MAX (UINT64_C(1) << 56)	/* slots and numbers; tree S has room for 2^60 */
 #define PLAIN_MAX (RECORD_HEAD + RECORD_MESSAGE_MAX + 8192u)	/* of a box that is opened */
 static const enum store_table tables[TABLES] = { STORE_RECORDS, STORE_TRANSACTIONS };
 
@@ -68,7 +69,7 @@ row_of(struct stream *s, struct bytes *key, struct bytes *value)
 	enum status rc = stream_row(s, key, value);
 
 	/* Every key of both tables begins with a slot. */
-	return rc == STATUS_OK && key->len < RECORD_KEY_LEN ? STATUS_REFUSED : rc;
+	return rc == STATUS_OK && (key->len < RECORD_KEY_LEN || key->len > STORE_KEY_MAX) ? STATUS_REFUSED : rc;
 }
 
 /* The least key of table ${t} among the inputs. STATUS_ABSENT: they are at their ends. */
@@ -101,6 +102,10 @@ note(struct records *r, unsigned t, struct bytes key)
 {
 	uint64_t slot = bytes_get64(key.p);
 
+	/* What no vault gives away is damage: it must not become the next. */
+	if (slot >= BELIEVED_MAX ||
+	    (key.len == RECORD_TRANSACTION_KEY_LEN && bytes_get64(key.p + 9) >= BELIEVED_MAX))
+		return;
 	r->tally.slots = slot >= r->tally.slots ? slot + 1 : r->tally.slots;
 	if (tables[t] == STORE_TRANSACTIONS && key.len == RECORD_TRANSACTION_KEY_LEN && key.p[8] == 1 &&
 	    bytes_get64(key.p + 9) >= r->tally.next_transaction)
