@@ -23,7 +23,7 @@
 #include "pki.h"
 #include "scratch.h"
 
-enum { PATH = 300, DIRS = 4 };
+enum { PATH = 300, DIRS = 4, CALLS = 14 };
 
 static struct pki *pki;
 static struct fake *fake;
@@ -58,6 +58,18 @@ group_stop(void **state)
 	return 0;
 }
 
+/* Bytes of all values that the vault sends. */
+static size_t
+values_of(const struct backup_bed_vault *v)
+{
+	size_t sum = 0;
+
+	for (size_t t = 0; t < BACKUP_BED_TABLES; t++)
+		for (size_t i = 0; i < v->tables[t].n; i++)
+			sum += v->tables[t].rows[i].value_len * BACKUP_VAULT_TIMES;
+	return sum;
+}
+
 static int
 begin(void **state)
 {
@@ -69,7 +81,9 @@ begin(void **state)
 	for (i = 0; i < DIRS; i++)
 		(void)snprintf(dirs[i], PATH, "%s/%zu", folder, i);
 	memset(vaults, 0, sizeof(vaults));
-	backup_bed_change(&vaults[0], 600);
+	/* So much that trouble after so many calls comes before the end. */
+	while (values_of(&vaults[0]) < CALLS * BACKUP_ROWS_MAX)
+		backup_bed_change(&vaults[0], 50);
 	vaults[1] = vaults[0];
 	backup_bed_change(&vaults[1], 12);
 	backup_vault_reset(&vaults[0]);
@@ -218,7 +232,7 @@ static void
 cut_off_and_changed(void **state)
 {
 	(void)state;
-	backup_vault.fail_after = 14;
+	backup_vault.fail_after = CALLS;
 	assert_int_equal(RUN("backup", "data", dirs[0]), EXITCODE_FAILED);
 	backup_vault.fail_after = 0;
 	backup_vault.rows = &vaults[1];
@@ -235,7 +249,7 @@ gap(void **state)
 	(void)state;
 	vaults[1] = vaults[0];
 	memmove(&t->rows[0], &t->rows[1], --t->n * sizeof(t->rows[0]));
-	backup_vault.fail_after = 14;
+	backup_vault.fail_after = CALLS;
 	assert_int_equal(RUN("backup", "data", dirs[0]), EXITCODE_FAILED);
 	backup_vault.fail_after = 0;
 	assert_int_equal(unlink(in(dirs[0], "000001.chunk")), 0);
