@@ -1,12 +1,15 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/harden.h"
-#include "server/keys/own_file.h"
 #include "server/keys/secret.h"
 #include "server/restore/drill.h"
 #include "server/serve.h"
@@ -60,22 +63,55 @@ put_id(const uint8_t id[static SUBJECT_ID_LEN], char *out)
 
 #define ID_TEXT 31u	/* with its line feed */
 
+/*
+ * The report is made before the restore, so that a restore is not told without it. An empty one is that of a
+ * try that was cut off. *fd: -1 without one.
+ */
 static enum status
-write_report(const char *path, const struct lost *l)
+open_report(const char *path, int *fd)
 {
-	char *text = malloc(l->count * ID_TEXT + 1), *end = text;
-	const char *why = "out of memory";
-	enum status rc = STATUS_NO_MEMORY;
+	const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	struct stat st;
 
-	for (size_t i = 0; text != NULL && i < l->count; i++)
-		end = put_id(l->id + i * SUBJECT_ID_LEN, end);
-	if (text != NULL && !l->failed)
-		rc = own_file_create(path, bytes_of(text, (size_t)(end - text)), &why);
-	if (rc != STATUS_OK)
-		log_event(LOG_RESTORE, LOG_S(PATH, path), LOG_S(WHY, why),
-		    LOG_S(WHAT, "restored, but the report was not written"));
-	free(text);
-	return rc;
+	*fd = -1;
+	if (path == NULL)
+		return STATUS_OK;
+	if ((*fd = open(path, flags, 0600)) < 0) {
+		log_event(LOG_FATAL, LOG_S(PATH, path), LOG_S(WHAT, "the report cannot be made"),
+		    LOG_S(ERRNO, strerror(errno)));
+		return STATUS_CONFIG;
+	}
+	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+		return STATUS_OK;
+	(void)close(*fd);
+	*fd = -1;
+	log_event(LOG_FATAL, LOG_S(PATH, path),
+	    LOG_S(WHAT, "there is one already: give the report a new name"));
+	return STATUS_REFUSED;
+}
+
+/* The ids, into the report, or where there is none that can be written to the end of what is said. */
+static void
+tell_lost(const struct lost *l, const char *path, int fd)
+{
+	char line[ID_TEXT + 1];
+	FILE *to = fd >= 0 ? fdopen(fd, "w") : NULL;
+	bool done = to != NULL;
+
+	for (size_t i = 0; done && i < l->count; i++)
+		done = fwrite(line, 1, (size_t)(put_id(l->id + i * SUBJECT_ID_LEN, line) - line), to) > 0;
+	done = done && fflush(to) == 0 && fsync(fd) == 0;
+	if (to != NULL)
+		done = fclose(to) == 0 && done;
+	if (l->failed)
+		log_event(LOG_RESTORE, LOG_S(PATH, path), LOG_S(WHY, "out of memory"),
+		    LOG_S(WHAT, "restored, but the report is not complete"));
+	if (done)
+		return;
+	log_event(LOG_RESTORE, LOG_S(PATH, path), LOG_S(ERRNO, strerror(errno)),
+	    LOG_S(WHAT, "restored, but the report cannot be written: its lines are on the output"));
+	for (size_t i = 0; i < l->count; i++)
+		(void)fwrite(line, 1, (size_t)(put_id(l->id + i * SUBJECT_ID_LEN, line) - line), stdout);
 }
 
 static bool
@@ -112,6 +148,26 @@ say(const struct restore_report *r)
 		    "vault says so in its status for ever. Ask for their erasure again.");
 }
 
+static volatile sig_atomic_t stopped;
+
+static void
+stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+/* Whoever stops it must not leave a vault half made; a second time does. */
+static void
+catch_signals(void)
+{
+	static const int all[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction a = { .sa_handler = stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		must(sigaction(all[i], &a, NULL) == 0);
+}
+
 /* What both verbs want, out of the command line. */
 struct asked {
 	uint8_t head[SEAL_DIGEST_LEN], accept[SEAL_DIGEST_LEN];
@@ -130,7 +186,9 @@ ask(const struct config *c, const struct verb_options *o, struct asked *a)
 				 .living = o->living,
 				 .ledger = o->ledger,
 				 .head = o->head != NULL ? a->head : NULL,
-				 .accept = o->accept != NULL ? a->accept : NULL } };
+				 .accept = o->accept != NULL ? a->accept : NULL,
+				 .stop = &stopped } };
+	catch_signals();
 	serve_vault_options(c, o->force_class_d, &a->vault);
 	for (size_t i = 0; i < o->data.count; i++)
 		a->o.data.path[a->o.data.count++] = o->data.path[i];
@@ -156,14 +214,20 @@ verb_restore(const struct config *c, const struct verb_options *o)
 	struct lost lost = { .id = NULL };
 	struct restore_report report;
 	struct asked a;
+	int fd = -1;
 	enum status rc = ask(c, o, &a);
 
 	a.o.lost = keep;
 	a.o.arg = &lost;
+	if (rc == STATUS_OK)
+		rc = open_report(o->report, &fd);
 	if (rc == STATUS_OK && (rc = restore_run(&a.o, &report)) == STATUS_OK) {
 		say(&report);
-		if (o->report != NULL && lost.count > 0)
-			rc = write_report(o->report, &lost);
+		if (o->report != NULL)
+			tell_lost(&lost, o->report, fd);
+	} else if (fd >= 0) {
+		(void)close(fd);
+		(void)unlink(o->report);
 	}
 	free(lost.id);
 	return end(rc, "not restored");

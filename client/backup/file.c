@@ -148,6 +148,22 @@ backup_file_write(const char *path, const struct backup_piece *pieces, size_t co
 }
 
 enum backup_result
+backup_file_complete(const char *unfinished, struct backup_piece end, const char *path, struct backup_fault *f)
+{
+	int fd = open(unfinished, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	enum backup_result r = BACKUP_OK;
+
+	if (fd < 0)
+		return failed(f, unfinished, "cannot be opened");
+	if (lseek(fd, -(off_t)end.len, SEEK_END) < 0 || !write_pieces(fd, &end, 1))
+		r = failed(f, unfinished, "cannot be written");
+	(void)close(fd);
+	if (r == BACKUP_OK && rename(unfinished, path) != 0)
+		r = failed(f, path, "cannot be renamed to");
+	return r;
+}
+
+enum backup_result
 backup_file_flush(const char *folder, struct backup_fault *f)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -38,6 +38,14 @@ enum backup_result backup_file_read(const char *path, size_t max, uint8_t **out,
 enum backup_result backup_file_write(const char *path, const struct backup_piece *pieces, size_t count,
     struct backup_fault *f);
 
+/*
+ * backup_file_complete(unfinished, end, path, f):
+ * The last bytes of a file that was written are these, flushed, and it is renamed to ${path}: no room is needed
+ * for it.
+ */
+enum backup_result backup_file_complete(const char *unfinished, struct backup_piece end, const char *path,
+    struct backup_fault *f);
+
 /* The names in a folder are durable. */
 enum backup_result backup_file_flush(const char *folder, struct backup_fault *f);
 

@@ -146,9 +146,9 @@ backup_manifest_signed(const Pdvault__V1__BackupHead *h, const uint8_t digest[st
 }
 
 enum backup_result
-backup_manifest_store(const char *folder, const struct backup_packed *packed,
-    const uint8_t signature[static BACKUP_SIGNATURE_LEN], struct backup_fault *f)
+backup_manifest_prepare(const char *folder, const struct backup_packed *packed, struct backup_fault *f)
 {
+	static const uint8_t unsigned_yet[BACKUP_SIGNATURE_LEN];
 	Pdvault__V1__SignedManifest m = PDVAULT__V1__SIGNED_MANIFEST__INIT;
 	struct backup_piece all = {.p = NULL};
 	char path[BACKUP_PATH_MAX];
@@ -156,18 +156,32 @@ backup_manifest_store(const char *folder, const struct backup_packed *packed,
 	uint8_t *p = NULL;
 
 	m.manifest = backup_message_bytes(packed->p, packed->len);
-	m.signature = backup_message_bytes(signature, BACKUP_SIGNATURE_LEN);
+	m.signature = backup_message_bytes(unsigned_yet, BACKUP_SIGNATURE_LEN);	/* stands last */
 	all.len = pdvault__v1__signed_manifest__get_packed_size(&m);
 	if ((p = malloc(all.len)) == NULL)
 		return backup_fault_set(f, BACKUP_NO_MEMORY, "not enough memory for a manifest");
 	(void)pdvault__v1__signed_manifest__pack(&m, p);
 	all.p = p;
 	/* The chunks' names are durable before the manifest says that they are there. */
-	if ((r = backup_file_path(folder, BACKUP_MANIFEST_NAME, path, f)) == BACKUP_OK &&
-	    (r = backup_file_flush(folder, f)) == BACKUP_OK &&
+	if ((r = backup_file_path(folder, BACKUP_UNSIGNED_NAME, path, f)) == BACKUP_OK &&
 	    (r = backup_file_write(path, &all, 1, f)) == BACKUP_OK)
 		r = backup_file_flush(folder, f);
 	free(p);
+	return r;
+}
+
+enum backup_result
+backup_manifest_complete(const char *folder, const uint8_t signature[static BACKUP_SIGNATURE_LEN],
+    struct backup_fault *f)
+{
+	const struct backup_piece end = {signature, BACKUP_SIGNATURE_LEN};
+	char unfinished[BACKUP_PATH_MAX], path[BACKUP_PATH_MAX];
+	enum backup_result r;
+
+	if ((r = backup_file_path(folder, BACKUP_UNSIGNED_NAME, unfinished, f)) == BACKUP_OK &&
+	    (r = backup_file_path(folder, BACKUP_MANIFEST_NAME, path, f)) == BACKUP_OK &&
+	    (r = backup_file_complete(unfinished, end, path, f)) == BACKUP_OK)
+		r = backup_file_flush(folder, f);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 
 #define BACKUP_FORMAT 1u			/* the newest that is known */
 #define BACKUP_MANIFEST_NAME "manifest"
+#define BACKUP_UNSIGNED_NAME "manifest.unsigned"
 #define BACKUP_MANIFEST_MAX (64u << 20)		/* bytes of the file: 400 000 ranges, about */
 #define BACKUP_SIGNATURE_LEN 64u
 #define BACKUP_SEALED_NAME "root.sealed"
@@ -42,8 +43,15 @@ enum backup_result backup_manifest_pack(const Pdvault__V1__BackupManifest *m, st
 bool backup_manifest_signed(const Pdvault__V1__BackupHead *h, const uint8_t digest[static BACKUP_DIGEST_LEN],
     const uint8_t signature[static BACKUP_SIGNATURE_LEN]);
 
-/* backup_manifest_store(folder, packed, signature, f): the file, and all names of the folder, are durable. */
-enum backup_result backup_manifest_store(const char *folder, const struct backup_packed *packed,
+/*
+ * backup_manifest_prepare(folder, packed, f): all of the file but the signature, under another name; it and all
+ * names of the folder are durable. A vault signs a backup of keys once, so what can fail comes before.
+ */
+enum backup_result backup_manifest_prepare(const char *folder, const struct backup_packed *packed,
+    struct backup_fault *f);
+
+/* backup_manifest_complete(folder, signature, f): the file that was prepared, durably. */
+enum backup_result backup_manifest_complete(const char *folder,
     const uint8_t signature[static BACKUP_SIGNATURE_LEN], struct backup_fault *f);
 
 /*

@@ -35,7 +35,8 @@ static bool
 is_ours(const char *name)
 {
 	static const char *const names[] = {".", "..", NOTE, NOTE BACKUP_PART, BACKUP_SEALED_NAME,
-	    BACKUP_SEALED_NAME BACKUP_PART, BACKUP_MANIFEST_NAME BACKUP_PART, "lost+found"};
+	    BACKUP_SEALED_NAME BACKUP_PART, BACKUP_UNSIGNED_NAME, BACKUP_UNSIGNED_NAME BACKUP_PART,
+	    "lost+found"};
 	const char *dot = strchr(name, '.');
 	size_t i;
 

@@ -357,7 +357,11 @@ begin(struct turn *t, struct failure *f)
 
 	if (m->keys)
 		q.key_backup = backup_message_bytes(m->folder->id, sizeof(m->folder->id));
-	if ((rc = backup_call(m->session, &backup_begin_call, &q.base, &t->begun, f)) != PDV_OK)
+	rc = backup_call(m->session, &backup_begin_call, &q.base, &t->begun, f);
+	if (rc != PDV_OK && m->keys && strcmp(f->reason, "KEY_BACKUP_CLOSED") == 0)
+		return failure_set(f, rc, "KEY_BACKUP_CLOSED", "%s: the vault has closed this backup of keys, "
+		    "or it expired: `pdvault backup destroy` it, and make another", m->folder->path);
+	if (rc != PDV_OK)
 		return rc;
 	if (t->begun->head == NULL ||
 	    backup_manifest_head_ok(t->begun->head, &fault) != BACKUP_OK)
@@ -397,8 +401,10 @@ finish(struct turn *t, struct failure *f)
 	manifest.n_ranges = t->count;
 	manifest.ranges = t->ranges;
 	rc = backup_failed(backup_manifest_pack(&manifest, &packed, &fault), &fault, f);
+	if (rc == PDV_OK)
+		rc = backup_failed(backup_manifest_prepare(b->path, &packed, &fault), &fault, f);
 	if (rc != PDV_OK)
-		return rc;
+		goto out;
 	q.session = t->begun->session;
 	q.digest = backup_message_bytes(packed.digest, sizeof(packed.digest));
 	if ((rc = backup_call(t->m->session, &backup_finish_call, &q.base, &answer, f)) != PDV_OK)
@@ -409,8 +415,7 @@ finish(struct turn *t, struct failure *f)
 		    "the vault does not sign what was read");
 	else
 		rc = backup_failed(
-		    backup_manifest_store(b->path, &packed, answer->signature.data, &fault), &fault,
-		    f);
+		    backup_manifest_complete(b->path, answer->signature.data, &fault), &fault, f);
 	if (rc == PDV_OK)
 		backup_folder_finish(b, &manifest);
 	pdvault__v1__finish_backup_response__free_unpacked(answer, NULL);

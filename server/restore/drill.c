@@ -1,22 +1,32 @@
 #include "server/restore/drill.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/arena.h"
 #include "server/clock.h"
 #include "server/keys/own_file.h"
 #include "server/log.h"
+#include "server/restore/place.h"
 #include "server/store/lookup_list.h"
+#include "server/store/mark.h"
 #include "server/store/reader.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
 #include "server/store/vault_internal.h"
 
+#define PREFIX "pdvault-drill."
+#define TEMPLATE PREFIX "XXXXXX"
+
 struct drill {
+	int place;			/* locked: one drill at a time */
 	char folder[PATH_MAX - 16], store[PATH_MAX], anchor[PATH_MAX], key[PATH_MAX];
 	struct vault_options vault;
 	struct restore_options o;
@@ -38,39 +48,101 @@ now_ms(void)
 }
 
 static enum status
-make_folder(struct drill *d, const char *place)
+refuse(const char *place, const char *what)
 {
-	if (snprintf(d->folder, sizeof(d->folder), "%s/drill.XXXXXX", place) >= (int)sizeof(d->folder))
-		return STATUS_CONFIG;
-	if (mkdtemp(d->folder) == NULL) {
-		log_event(LOG_FATAL, LOG_S(PATH, place), LOG_S(WHAT, "no folder can be made here"));
-		d->folder[0] = '\0';
-		return STATUS_CONFIG;
-	}
-	(void)snprintf(d->store, sizeof(d->store), "%s/store", d->folder);
-	(void)snprintf(d->anchor, sizeof(d->anchor), "%s/anchor", d->folder);
-	(void)snprintf(d->key, sizeof(d->key), "%s/key", d->folder);
-	d->vault.store_path = d->store;
-	d->vault.anchor = (struct anchor_paths){ { d->anchor }, 1 };
-	d->vault.key_path = d->key;
-	/* It holds keys for the time of the drill, and is overwritten as well as its place lets it be. */
-	d->vault.force_class_d = true;
-	return STATUS_OK;
+	log_event(LOG_FATAL, LOG_S(PATH, place), LOG_S(WHAT, what));
+	return STATUS_CONFIG;
 }
 
 static enum status
+name_parts(struct drill *d, const char *place, const char *name)
+{
+	if (snprintf(d->folder, sizeof(d->folder), "%s/%s", place, name) >= (int)sizeof(d->folder))
+		return refuse(place, "is too long a path");
+	(void)snprintf(d->store, sizeof(d->store), "%s/store", d->folder);
+	(void)snprintf(d->anchor, sizeof(d->anchor), "%s/anchor", d->folder);
+	(void)snprintf(d->key, sizeof(d->key), "%s/key", d->folder);
+	return STATUS_OK;
+}
+
+/* It held keys: what opens them is overwritten where it lies, and then everything goes. */
+static enum status
 clean(struct drill *d)
 {
-	bool ok = own_file_destroy(d->anchor);
+	char part[PATH_MAX + 16];
+	bool ok = true;
 
-	ok = own_file_destroy(d->key) && ok;
+	for (unsigned i = 0; i < 2; i++) {
+		const char *path = i == 0 ? d->anchor : d->key;
+
+		(void)snprintf(part, sizeof(part), "%s" RESTORE_PART, path);
+		ok = own_file_destroy(path) && own_file_destroy(part) && ok;
+	}
 	store_remove(d->store);
+	ok = mark_end(d->store, MARK_RESTORE) == STATUS_OK && ok;
 	ok = (rmdir(d->store) == 0 || access(d->store, F_OK) != 0) && ok;
 	if (rmdir(d->folder) == 0 && ok)
 		return STATUS_OK;
 	log_event(LOG_RESTORE, LOG_S(PATH, d->folder),
 	    LOG_S(WHAT, "could not be removed: overwrite its anchor"));
 	return STATUS_IO;
+}
+
+/* A folder of our own, as mkdtemp() makes them; never where a link of somebody else leads. */
+static bool
+is_drill(int place, const char *name)
+{
+	struct stat st;
+
+	return strncmp(name, PREFIX, sizeof(PREFIX) - 1) == 0 && strlen(name) == sizeof(TEMPLATE) - 1 &&
+	    fstatat(place, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+	    st.st_uid == geteuid() && (st.st_mode & 07777) == 0700;
+}
+
+/* What a drill that was killed left: a vault with keys of people, which forgets nobody. */
+static enum status
+clean_others(struct drill *d, const char *place)
+{
+	DIR *folder = opendir(place);
+	struct dirent *e;
+	enum status rc = STATUS_OK;
+
+	if (folder == NULL)
+		return refuse(place, "cannot be read");
+	while (rc == STATUS_OK && (e = readdir(folder)) != NULL) {
+		if (!is_drill(d->place, e->d_name))
+			continue;
+		log_event(LOG_RESTORE, LOG_S(PATH, place),
+		    LOG_S(WHAT, "a drill was cut off here: what it made is removed"));
+		if ((rc = name_parts(d, place, e->d_name)) == STATUS_OK)
+			rc = clean(d);
+	}
+	(void)closedir(folder);
+	return rc;
+}
+
+static enum status
+make_folder(struct drill *d, const char *place)
+{
+	enum status rc;
+
+	d->place = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->place < 0)
+		return refuse(place, "is no folder that can be opened");
+	if (flock(d->place, LOCK_EX | LOCK_NB) != 0)
+		return refuse(place, "another drill is at work here");
+	if ((rc = clean_others(d, place)) != STATUS_OK || (rc = name_parts(d, place, TEMPLATE)) != STATUS_OK)
+		return rc;
+	if (mkdtemp(d->folder) == NULL)
+		return refuse(place, "no folder can be made here");
+	if ((rc = name_parts(d, place, strrchr(d->folder, '/') + 1)) != STATUS_OK)
+		return rc;
+	d->vault.store_path = d->store;
+	d->vault.anchor = (struct anchor_paths){ { d->anchor }, 1 };
+	d->vault.key_path = d->key;
+	/* It holds keys for the time of the drill, and is overwritten as well as its place lets it be. */
+	d->vault.force_class_d = true;
+	return STATUS_OK;
 }
 
 /* Each look-up of an identity leads back to it. */
@@ -94,6 +166,9 @@ find(struct drill *d, struct vault *v, const uint8_t *subject, const Pdvault__V1
 			break;
 		for (unsigned j = 0; j < found; j++)
 			mine = mine || memcmp(ids[j], subject, SUBJECT_ID_LEN) == 0;
+		/* One that another has was left out, and the report says how many those were. */
+		if (!mine && d->report->restored.lookups_taken == 0)
+			rc = wrong("a look-up");
 		d->report->found += mine;
 	}
 	reader_end(rd);
@@ -168,10 +243,11 @@ sample(struct drill *d, struct vault *v)
 	every = (st.subjects + st.erased) / DRILL_SAMPLES + 1;
 	if ((rc = input_vault(v, &in)) != STATUS_OK || (rc = stream_new(in, STORE_SUBJECTS, &s)) != STATUS_OK)
 		goto out;
-	for (; (rc = stream_row(s, &key, &row)) == STATUS_OK; stream_step(s), at++)
+	for (; (rc = stream_row(s, &key, &row)) == STATUS_OK && (d->o.stop == NULL || !*d->o.stop);
+	    stream_step(s), at++)
 		if (at % every == 0 && (rc = sample_one(d, v, key, row)) != STATUS_OK)
 			goto out;
-	rc = rc == STATUS_ABSENT ? STATUS_OK : rc;
+	rc = rc == STATUS_ABSENT ? STATUS_OK : rc == STATUS_OK ? refuse(d->folder, "stopped") : rc;
 out:
 	stream_free(s);
 	input_free(in);
@@ -212,12 +288,15 @@ drill_run(const struct restore_options *o, const char *place, struct drill_repor
 	d->vault = *o->vault;
 	d->o = *o;
 	d->o.vault = &d->vault;
+	d->place = -1;
 	if ((d->arena = arena_new()) == NULL || (rc = make_folder(d, place)) != STATUS_OK)
 		goto out;
 	rc = try(d);
 	cleaned = clean(d);
 	rc = rc == STATUS_OK ? cleaned : rc;
 out:
+	if (d->place >= 0)
+		(void)close(d->place);
 	arena_free(d->arena);
 	free(d);
 	return rc;

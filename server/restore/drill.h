@@ -18,9 +18,10 @@ struct drill_report {
 
 /*
  * drill_run(o, place, out): o->vault says what the vault is like, its paths are not touched; ${place} is a
- * folder with room, in which a folder is made and removed. STATUS_CORRUPT: it was restored and is not as it
- * should be, the log says what; else as restore_run(), and as vault_open(). STATUS_IO: what was made could
- * not be removed, too.
+ * folder with room, in which a folder is made and removed, and first what a drill left that was killed.
+ * STATUS_CONFIG: no such folder, or another drill is at work in it. STATUS_CORRUPT: it was restored and is
+ * not as it should be, the log says what; else as restore_run(), and as vault_open(). STATUS_IO: what was
+ * made could not be removed, too.
  */
 enum status drill_run(const struct restore_options *o, const char *place, struct drill_report *out) MUST_USE;
 

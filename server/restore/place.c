@@ -3,6 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +17,8 @@
 #include "server/store/mark.h"
 #include "server/store/vault_internal.h"
 
+#define BIRTH_MAX 96u
+
 /* Files that a restore makes besides the store, none of which may be there before. */
 static size_t
 files_of(const struct place *p, const char *out[static ANCHOR_FILES_MAX + 1])
@@ -22,20 +27,43 @@ files_of(const struct place *p, const char *out[static ANCHOR_FILES_MAX + 1])
 
 	if (p->living != NULL)
 		return 0;
-	out[n++] = p->o->key_path;
+	out[n++] = p->o->key_path;	/* first: make_files() */
 	for (size_t i = 0; i < p->o->anchor.count; i++)
 		out[n++] = p->o->anchor.path[i];
 	return n;
 }
 
-/* It was made after the mark; what is older was put there by somebody, and may be all that opens a vault. */
-static bool
-is_made(const char *path, const struct timespec *mark)
+static enum status
+unborn(const char *path, char out[static PATH_MAX])
 {
-	struct stat st;
+	int n = snprintf(out, PATH_MAX, "%s" RESTORE_PART, path);
 
-	return lstat(path, &st) == 0 && (st.st_mtim.tv_sec > mark->tv_sec ||
-	    (st.st_mtim.tv_sec == mark->tv_sec && st.st_mtim.tv_nsec >= mark->tv_nsec));
+	return n >= 0 && n < PATH_MAX ? STATUS_OK : STATUS_CONFIG;
+}
+
+/*
+ * What tells a file from every other, for the mark: where it lies, and since when. A file of the same name may
+ * have been put there since, and may be all that opens a vault.
+ */
+static bool
+birth_of(const char *path, char out[static BIRTH_MAX])
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &st) != 0)
+		return false;
+	(void)snprintf(out, BIRTH_MAX, "made %" PRIx32 ":%" PRIx32 " %" PRIu64 " %" PRId64 ".%09" PRIu32,
+	    st.stx_dev_major, st.stx_dev_minor, (uint64_t)st.stx_ino, (int64_t)st.stx_btime.tv_sec,
+	    st.stx_btime.tv_nsec);
+	return true;
+}
+
+static bool
+is_made(const struct mark_list *l, const char *path)
+{
+	char birth[BIRTH_MAX];
+
+	return birth_of(path, birth) && mark_has(l, birth);
 }
 
 /* What stands in the mark was made by a restore into this place, and holds no key that is needed. */
@@ -44,26 +72,27 @@ remove_made(const struct place *p, const struct mark_list *l)
 {
 	const char *file[ANCHOR_FILES_MAX + 1];
 	size_t n = files_of(p, file);
-	struct timespec mark;
-	enum status rc = mark_time(p->o->store_path, MARK_RESTORE, &mark);
+	char part[PATH_MAX];
+	enum status rc;
 
-	if (rc != STATUS_OK)
-		return rc;
-	for (size_t i = 0; i < n; i++)
-		/* They may belong to a store that was whole. */
-		if (mark_has(l, file[i]) && is_made(file[i], &mark) && !own_file_destroy(file[i]))
+	for (size_t i = 0; i < n; i++) {
+		if (!mark_has(l, file[i]))
+			continue;	/* it may belong to a store that was whole */
+		if ((rc = unborn(file[i], part)) != STATUS_OK)
+			return rc;
+		if (!own_file_destroy(part) || (is_made(l, file[i]) && !own_file_destroy(file[i])))
 			return STATUS_IO;
+	}
 	store_remove(p->o->store_path);
 	return STATUS_OK;
 }
 
 static enum status
-clear(const struct place *p, struct mark_list *l)
+clear(struct place *p, struct mark_list *l)
 {
-	bool stands;
-	enum status rc = mark_stands(p->o->store_path, MARK_RESTORE, &stands);
+	enum status rc = mark_stands(p->o->store_path, MARK_RESTORE, &p->cut_off);
 
-	if (rc != STATUS_OK || !stands)
+	if (rc != STATUS_OK || !p->cut_off)
 		return rc;
 	if ((rc = mark_load(p->o->store_path, MARK_RESTORE, l)) != STATUS_OK)
 		return rc;
@@ -105,8 +134,9 @@ check_empty(const struct place *p)
 	}
 	for (size_t i = 0; i < n; i++)
 		if (lstat(file[i], &st) == 0) {
-			log_event(LOG_FATAL, LOG_S(PATH, file[i]),
-			    LOG_S(WHAT, "there is one already: a restore goes to an empty place"));
+			log_event(LOG_FATAL, LOG_S(PATH, file[i]), LOG_S(WHAT, p->cut_off ?
+			    "is none that the restore made which was cut off here: put it in a safe place" :
+			    "there is one already: a restore goes to an empty place"));
 			return STATUS_REFUSED;
 		}
 	return STATUS_OK;
@@ -162,16 +192,58 @@ out:
 	return rc;
 }
 
+/* A file that stands in the mark gets its name. */
+static enum status
+give_name(const char *path)
+{
+	char part[PATH_MAX];
+	enum status rc = unborn(path, part);
+
+	if (rc != STATUS_OK)
+		return rc;
+	/* Not every file system can say no; the place was empty. */
+	if ((renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0 ||
+	    (errno == EINVAL && rename(part, path) == 0)) && own_file_flush_folder(path))
+		return STATUS_OK;
+	log_event(LOG_FATAL, LOG_S(PATH, path), LOG_S(WHAT, "cannot be made"), LOG_S(ERRNO, strerror(errno)));
+	return STATUS_IO;
+}
+
+/* Key file and anchors: made, entered in the mark, and named. */
+static enum status
+make_files(struct place *p, struct mark_list *l)
+{
+	const char *file[ANCHOR_FILES_MAX + 1];
+	char part[PATH_MAX], birth[BIRTH_MAX];
+	size_t n = files_of(p, file);
+	enum status rc = mark_load(p->o->store_path, MARK_RESTORE, l);
+
+	for (size_t i = 0; i < n && rc == STATUS_OK; i++) {
+		if ((rc = unborn(file[i], part)) == STATUS_OK)
+			rc = i == 0 ? provider_file_create(part, &p->provider) : anchor_create(part);
+		if (rc == STATUS_OK)
+			rc = birth_of(part, birth) ? mark_add(l, birth) : STATUS_IO;
+	}
+	if (rc == STATUS_OK)
+		rc = mark_save(p->o->store_path, MARK_RESTORE, l);
+	for (size_t i = 0; i < n && rc == STATUS_OK; i++)
+		rc = give_name(file[i]);
+	return rc;
+}
+
 static enum status
 make_anchor(struct place *p)
 {
-	struct anchor_options ao = { .files = p->o->anchor, .providers = &p->provider, .provider_count = 1 };
-	enum status rc = provider_file_create(p->o->key_path, &p->provider);
+	struct anchor_options ao = { .files = p->o->anchor, .provider_count = 1 };
+	struct mark_list *l = calloc(1, sizeof(*l));
+	enum status rc = l != NULL ? make_files(p, l) : STATUS_NO_MEMORY;
 
+	free(l);
+	if (rc != STATUS_OK)
+		return rc;
+	ao.providers = &p->provider;
 	memcpy(ao.vault, p->vault, sizeof(ao.vault));
-	for (size_t i = 0; i < p->o->anchor.count && rc == STATUS_OK; i++)
-		rc = anchor_create(p->o->anchor.path[i]);
-	return rc == STATUS_OK ? anchor_open(&ao, &p->anchor) : rc;
+	return anchor_open(&ao, &p->anchor);
 }
 
 enum status

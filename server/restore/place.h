@@ -1,7 +1,8 @@
 /*
  * The place of a restored vault: a store, and unless the keys are a living vault's a key file and an
  * anchor. A mark in the store's folder keeps it from being opened until the restore is through, and lists
- * what it made besides, which the next try removes. One thread.
+ * what it makes besides, file by file, which the next try removes; whatever else has those names stays.
+ * One thread.
  */
 #ifndef SERVER_RESTORE_PLACE_H
 #define SERVER_RESTORE_PLACE_H
@@ -10,6 +11,9 @@
 #include "server/store/store.h"
 #include "server/store/vault.h"
 
+/* Behind the name of a file while it is made; no other file is called so. */
+#define RESTORE_PART ".restoring"
+
 struct place {
 	const struct vault_options *o;
 	struct vault *living;		/* its anchor is used; NULL: a new one is made */
@@ -17,7 +21,7 @@ struct place {
 	struct provider provider;
 	struct anchor *anchor;		/* of a new one */
 	uint8_t vault[VAULT_ID_LEN];
-	bool marked;
+	bool marked, cut_off;		/* one of its own stands; one of an earlier try stood */
 	int folder;			/* locked */
 };
 

@@ -39,6 +39,7 @@ struct restore {
 	uint8_t *keyring;		/* secret memory: KEYRING_PADDED bytes */
 	uint8_t root_box[ROOT_BOX_LEN];
 	struct ledger_head wanted;	/* the newest head that is known of and not in the ledger */
+	bool old;			/* there is such a head, or no ledger */
 	struct restore_report report;
 };
 
@@ -115,15 +116,15 @@ open_data(struct restore *r)
 	return STATUS_OK;
 }
 
-/* Keeps the newest head that the ledger lacks. */
-static bool
-lacks(struct restore *r, const struct ledger_head *h)
+/* Keeps the newest head that the ledger lacks; of one that was typed in the count is not known. */
+static void
+judge_head(struct restore *r, const struct ledger_head *h)
 {
 	if (forget_knows(r->forget, h))
-		return false;
-	if (r->wanted.count <= h->count)
+		return;
+	if (!r->old || r->wanted.count <= h->count)
 		r->wanted = *h;
-	return true;
+	r->old = true;
 }
 
 static void
@@ -161,33 +162,35 @@ static enum status
 judge_ledger(struct restore *r)
 {
 	struct ledger_head own, head = { .count = 0 };
-	bool old = r->o->ledger == NULL && r->keys.living == NULL;
 
 	forget_head(r->forget, &own);
-	r->wanted = own;
-	old |= lacks(r, &r->keys.ledger);
+	judge_head(r, &r->keys.ledger);
 	if (r->head != NULL) {
 		head.count = r->head->ledger_entries;
 		memcpy(head.hash, r->head->ledger_head.data, SEAL_DIGEST_LEN);
-		old |= lacks(r, &head);
+		judge_head(r, &head);
 	}
 	if (r->shelf != NULL) {
 		enum status rc = shelf_head(r, &head, &r->shelf_epoch);
 
 		if (rc != STATUS_OK)
 			return rc;
-		old |= lacks(r, &head);
+		judge_head(r, &head);
 	}
 	if (r->o->head != NULL) {
 		head.count = 0;
 		memcpy(head.hash, r->o->head, SEAL_DIGEST_LEN);
-		old |= lacks(r, &head);
+		judge_head(r, &head);
+	}
+	if (!r->old) {
+		r->wanted = own;
+		r->old = r->o->ledger == NULL && r->keys.living == NULL;
 	}
 	r->report.ledger_entries = own.count;
 	say_head("the ledger that is taken: entries and newest hash", &own);
-	if (!old)
+	if (!r->old)
 		return STATUS_OK;
-	say_head("a newer ledger is known of: entries and newest hash", &r->wanted);
+	say_head("a newer ledger is known of: entries (0: not known) and newest hash", &r->wanted);
 	if (r->o->accept == NULL)
 		return refuse(r->o->ledger != NULL ? r->o->ledger : "", r->o->ledger != NULL ?
 		    "the ledger is older than what is known of it, or another: the erased would come back" :
@@ -307,6 +310,10 @@ restore_subjects(struct restore *r)
 	if ((rc = keyrings_new(r->keys.input, r->keys.root, r->keys.vault, &all)) != STATUS_OK)
 		return rc;
 	while ((rc = keyrings_next(all, k)) == STATUS_OK) {
+		if (r->o->stop != NULL && *r->o->stop) {
+			rc = refuse(r->o->vault->store_path, "stopped: what was made is removed again");
+			goto out;
+		}
 		if ((rc = forget_apply(r->forget, k, &gone)) != STATUS_OK)
 			goto out;
 		r->report.forgotten += gone == FORGOTTEN_ALL;
@@ -320,6 +327,12 @@ out:
 	r->report.damaged_keyrings = keyrings_damaged(all);
 	keyrings_free(all);
 	return rc;
+}
+
+static int64_t
+ms_of(const Pdvault__V1__Timestamp *t)
+{
+	return t->seconds * 1000 + t->nanos / 1000000;
 }
 
 /* All that is known of key backups: of the ledger, of the rows of all inputs, and of the one that is used. */
@@ -337,13 +350,14 @@ write_key_backups(struct restore *r)
 	while (rc == STATUS_OK && forget_key_backup(r->forget, &at, &b))
 		rc = known_add(&k, &b);
 	if (rc == STATUS_OK && used != NULL) {
-		b = (struct key_backup){ .created_ms = INT64_MAX, .expires_ms = INT64_MAX, .epoch = UINT64_MAX,
-			.slots = r->keys.root->next_slot };
+		b = (struct key_backup){ .created_ms = ms_of(used->time), .epoch = used->epoch,
+			.expires_ms = ms_of(used->expire_time), .slots = r->keys.root->next_slot };
 		memcpy(b.id, used->backup.data, sizeof(b.id));
+		memcpy(b.recovery_key, used->recovery_key.data, sizeof(b.recovery_key));
 		rc = known_add(&k, &b);
 	}
 	if (rc == STATUS_OK)
-		rc = known_write(&k, r->bulk);
+		rc = known_write(&k, r->root->epoch, r->bulk);
 	known_free(&k);
 	return rc;
 }

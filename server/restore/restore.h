@@ -6,6 +6,8 @@
 #ifndef SERVER_RESTORE_RESTORE_H
 #define SERVER_RESTORE_RESTORE_H
 
+#include <signal.h>
+
 #include "client/backup/chain.h"
 #include "client/backup/recovery.h"
 #include "server/restore/records.h"
@@ -30,6 +32,7 @@ struct restore_paths {
  * accept   SEAL_DIGEST_LEN bytes: hash of the newest entry of the ledger, which is taken although a newer
  *          one is known of; or NULL
  * lost     told of each identity that is not there; or NULL
+ * stop     once it is true, by a signal, the restore is given up and what it made is removed; or NULL
  */
 struct restore_options {
 	const struct vault_options *vault;
@@ -40,6 +43,7 @@ struct restore_options {
 	const uint8_t *head, *accept;
 	void (*lost)(void *arg, const uint8_t subject[static SUBJECT_ID_LEN]);
 	void *arg;
+	const volatile sig_atomic_t *stop;
 };
 
 struct restore_report {
@@ -54,7 +58,7 @@ struct restore_report {
  * STATUS_OK: the vault is there, and starts. Else the place is empty again, or has a mark: then it does not
  * start, and a restore can be run again, which begins anew. STATUS_REFUSED: an input is damaged, of another
  * vault, expired, or the ledger is older than what is known of it; the place is not empty; the anchor would
- * lie on class D. STATUS_CONFIG: something that is named is not there. STATUS_FULL, STATUS_IO,
+ * lie on class D; it was stopped. STATUS_CONFIG: something that is named is not there. STATUS_FULL, STATUS_IO,
  * STATUS_ANCHOR, STATUS_NO_MEMORY.
  */
 enum status restore_run(const struct restore_options *o, struct restore_report *out) MUST_USE;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/keys/own_file.h"
@@ -37,21 +36,6 @@ mark_stands(const char *store, const char *name, bool *out)
 		return rc;
 	*out = access(path, F_OK) == 0;
 	return *out || errno == ENOENT ? STATUS_OK : complain(path, "cannot be looked for");
-}
-
-enum status
-mark_time(const char *store, const char *name, struct timespec *out)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	enum status rc = path_of(store, name, "", path);
-
-	*out = (struct timespec){ 0, 0 };
-	if (rc != STATUS_OK)
-		return rc;
-	if (lstat(path, &st) == 0)
-		*out = st.st_mtim;
-	return STATUS_OK;
 }
 
 enum status
@@ -98,11 +82,13 @@ mark_save(const char *store, const char *name, const struct mark_list *l)
 enum status
 mark_end(const char *store, const char *name)
 {
-	char path[PATH_MAX];
-	enum status rc = path_of(store, name, "", path);
+	char path[PATH_MAX], next[PATH_MAX];
+	enum status rc;
 
-	if (rc != STATUS_OK)
+	if ((rc = path_of(store, name, "", path)) != STATUS_OK ||
+	    (rc = path_of(store, name, ".new", next)) != STATUS_OK)
 		return rc;
+	(void)unlink(next);
 	if (unlink(path) != 0)
 		return errno == ENOENT ? STATUS_OK : complain(path, "cannot be removed");
 	return own_file_flush_folder(path) ? STATUS_OK : complain(path, "cannot be removed durably");

@@ -8,13 +8,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <time.h>
 
 #include "server/status.h"
 
 #define MARK_LIST_MAX 65536u
 
-/* While a restore is not through; lists the folder, and the files that it makes besides. */
+/* While a restore is not through; lists the folder, the files that it makes besides, and what they are. */
 #define MARK_RESTORE "restore.unfinished"
 
 struct mark_list {
@@ -24,9 +23,6 @@ struct mark_list {
 
 /* *out: it stands in the folder ${store}. All of these: STATUS_IO, and the log says why; STATUS_CONFIG. */
 enum status mark_stands(const char *store, const char *name, bool *out) MUST_USE;
-
-/* When it was made, by the file system's clock; zero where none stands. */
-enum status mark_time(const char *store, const char *name, struct timespec *out) MUST_USE;
 
 /* What it lists; empty where none stands. */
 enum status mark_load(const char *store, const char *name, struct mark_list *out) MUST_USE;

@@ -253,7 +253,8 @@ backup_bed_sign(const struct backup_bed_plan *p)
 	memcpy(text + 16, p->head.vault.data, BACKUP_ID_LEN);
 	memcpy(text + 16 + BACKUP_ID_LEN, packed.digest, BACKUP_DIGEST_LEN);
 	must(crypto_sign_detached(signature, NULL, text, sizeof(text), bed.secret) == 0);
-	must(backup_manifest_store(p->folder, &packed, signature, &f) == BACKUP_OK);
+	must(backup_manifest_prepare(p->folder, &packed, &f) == BACKUP_OK);
+	must(backup_manifest_complete(p->folder, signature, &f) == BACKUP_OK);
 	free(packed.p);
 	free(m.ranges);
 }

@@ -13,9 +13,11 @@
 #include "pdvault/v1/backup.pb-c.h"
 #include "server/keys/seal.h"
 #include "server/keys/node.h"
+#include "server/restore/bulk.h"
 #include "server/store/backup.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
+#include "server/store/vault_internal.h"
 #include "vault_bed.h"
 
 static struct vault_bed bed;
@@ -201,6 +203,50 @@ final(void **state)
 	assert_int_equal(state_of(erasure[1], &backups), PDVAULT__V1__ERASURE_STATE__FINAL);
 }
 
+static uint64_t
+ledger_entries(void)
+{
+	struct vault_status st;
+
+	assert_int_equal(vault_status(bed.vault, &st), STATUS_OK);
+	return st.ledger_entries;
+}
+
+/*
+ * Two sessions on one key backup: what is finished first bounds it, for all that the other may have read; once
+ * is enough. One that was destroyed meanwhile, or has expired, is not finished.
+ */
+static void
+completed_once(void **state)
+{
+	uint8_t id[16], key[16], gone[16], erasure[16], first[16];
+	struct backup_begun b;
+	size_t backups;
+	uint64_t entries;
+
+	(void)state;
+	create(id);
+	assert_int_equal(allow(3600, key), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_OK);
+	memcpy(first, b.session.b, sizeof(first));
+	create(id);			/* the second session sees this one */
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_OK);
+	assert_int_equal(finish(first), STATUS_OK);
+	entries = ledger_entries();
+	assert_int_equal(finish(b.session.b), STATUS_OK);
+	assert_int_equal(ledger_entries(), entries);
+	erase(id, erasure);
+	assert_int_equal(state_of(erasure, &backups), PDVAULT__V1__ERASURE_STATE__SHREDDED);
+	assert_int_equal(backups, 1);
+	assert_int_equal(destroy(key), STATUS_OK);
+	assert_int_equal(allow(3600, gone), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, gone, &b), STATUS_OK);
+	assert_int_equal(destroy(gone), STATUS_OK);
+	entries = ledger_entries();
+	assert_int_equal(finish(b.session.b), STATUS_KEY_BACKUP_CLOSED);
+	assert_int_equal(ledger_entries(), entries);
+}
+
 /* Not more than so many at once. */
 static void
 many(void **state)
@@ -275,6 +321,46 @@ ranges(void **state)
 	free(whole);
 }
 
+/* A range that has grown beyond what any range has is not the same, and is not read to its end. */
+static void
+grown(void **state)
+{
+	enum { EACH = 256 << 10, ROWS = (64 << 20) / EACH + 8 };
+	struct seal_digest_state d;
+	uint8_t key[RECORD_KEY_LEN] = { 0 }, digest[SEAL_DIGEST_LEN], head[BACKUP_ROW_HEAD + RECORD_KEY_LEN];
+	uint8_t *value = calloc(1, EACH);
+	struct backup_wanted w = { .table = "records", .digest = digest };
+	struct backup_begun b;
+	struct backup_got got;
+	struct bulk *bulk;
+
+	(void)state;
+	assert_non_null(value);
+	vault_bed_free(&bed);
+	vault_bed_make(&bed, 256 << 20, 1 << 20);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(bulk_new(bed.vault->store, &bulk), STATUS_OK);
+	seal_digest_begin(&d);
+	for (uint32_t i = 0; i < ROWS; i++) {
+		const struct backup_row row = { key, value, sizeof(key), EACH, false };
+
+		bytes_put32(key, i);
+		assert_int_equal(bulk_put(bulk, STORE_RECORDS, bytes_of(key, sizeof(key)),
+		    bytes_of(value, EACH)), STATUS_OK);
+		backup_row_put_head(&row, head);
+		seal_digest_add(&d, bytes_of(head, sizeof(head)));
+		seal_digest_add(&d, bytes_of(value, EACH));
+	}
+	assert_int_equal(bulk_commit(bulk), STATUS_OK);
+	bulk_free(bulk);
+	free(value);
+	seal_digest_end(&d, digest);
+	assert_int_equal(backup_begin(bed.vault, NULL, &b), STATUS_OK);
+	w.session = b.session.b;
+	assert_int_equal(backup_read(bed.vault, &w, NULL, 0, &got), STATUS_OK);
+	assert_false(got.same);
+}
+
 /* Of the nodes only tree S leaves: look-ups are in no backup. */
 static void
 tree_s(void **state)
@@ -331,8 +417,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(sealed, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_recovery_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(final, setup, teardown),
+		cmocka_unit_test_setup_teardown(completed_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(many, setup, teardown),
 		cmocka_unit_test_setup_teardown(ranges, setup, teardown),
+		cmocka_unit_test_setup_teardown(grown, setup, teardown),
 		cmocka_unit_test_setup_teardown(tree_s, setup, teardown),
 		cmocka_unit_test_setup_teardown(sessions, setup, teardown),
 	};
