@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "allocation.h"
 #include "life.h"
 #include "scratch.h"
 #include "server/clock.h"
@@ -25,56 +26,6 @@
 
 #define ALWAYS 3u
 #define NTH_MAX 2000u
-
-/* --- the allocator: the sanitizer's or the C library's, which may be told to fail --- */
-
-void *__libc_malloc(size_t len);
-void *__libc_calloc(size_t n, size_t len);
-void *__libc_realloc(void *p, size_t len);
-void *__interceptor_malloc(size_t len) __attribute__((weak));
-void *__interceptor_calloc(size_t n, size_t len) __attribute__((weak));
-void *__interceptor_realloc(void *p, size_t len) __attribute__((weak));
-
-static _Thread_local bool is_writer;
-static _Atomic unsigned fail_at, seen;
-
-/* They run before any sanitizer is ready. */
-#define PLAIN __attribute__((no_sanitize("address", "undefined", "thread")))
-#define SEEN_BY_ALL __attribute__((visibility("default")))
-
-PLAIN static bool
-fails(void)
-{
-	if (fail_at == 0 || !is_writer)
-		return false;
-	return ++seen == fail_at;
-}
-
-PLAIN SEEN_BY_ALL void *
-malloc(size_t len)
-{
-	if (fails())
-		return NULL;
-	return __interceptor_malloc != NULL ? __interceptor_malloc(len) : __libc_malloc(len);
-}
-
-PLAIN SEEN_BY_ALL void *
-calloc(size_t n, size_t len)
-{
-	if (fails())
-		return NULL;
-	return __interceptor_calloc != NULL ? __interceptor_calloc(n, len) : __libc_calloc(n, len);
-}
-
-PLAIN SEEN_BY_ALL void *
-realloc(void *p, size_t len)
-{
-	if (fails())
-		return NULL;
-	return __interceptor_realloc != NULL ? __interceptor_realloc(p, len) : __libc_realloc(p, len);
-}
-
-/* --- */
 
 struct shared {
 	struct vault_bed bed;
@@ -91,7 +42,7 @@ mark_apply(struct write_job *job, struct writeset *ws)
 {
 	(void)job;
 	(void)ws;
-	is_writer = true;
+	allocation_watch();
 	return STATUS_ETAG;
 }
 
@@ -196,11 +147,10 @@ failing_life(void)
 		shared->person++;
 		if (shared->op != 0)
 			must(vault_bed_create(b, shared->person, shared->id) == STATUS_OK);
-		seen = 0;
-		fail_at = shared->n;
+		allocation_fail(shared->n);
 		rc = operate();
-		shared->complete = seen < shared->n;
-		fail_at = 0;
+		shared->complete = allocation_seen() < shared->n;
+		allocation_fail(0);
 		if (rc == STATUS_INDETERMINATE)
 			/* The writer ends the process. */
 			for (;;)
