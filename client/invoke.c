@@ -170,6 +170,13 @@ BOTH_PLAIN(METHOD_CHECK, check)
 
 enum pdv_code
 pdv_call_raw(struct pdv_client *c, const struct pdv_raw_request *request,
+    const struct pdv_call_options *options, struct pdv_result **out)
+{
+	return call_and_wait(c, (struct call_request){NULL, request, options, 0}, out);
+}
+
+enum pdv_code
+pdv_call_raw_async(struct pdv_client *c, const struct pdv_raw_request *request,
     const struct pdv_call_options *options, pdv_callback done, void *arg)
 {
 	return call_back(c, (struct call_request){NULL, request, options, 0}, done, arg);

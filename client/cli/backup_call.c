@@ -1,11 +1,9 @@
 #include "backup_call.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/backup/message.h"
-#include "must.h"
 
 #define CALL(name, answer, mutates)                                                        \
 	{                                                                                  \
@@ -18,42 +16,6 @@ const struct backup_method backup_create_call = CALL("CreateKeyBackup", key_back
 const struct backup_method backup_list_call = CALL("ListKeyBackups", list_key_backups_response, false);
 const struct backup_method backup_note_call = CALL("NoteBackupCheck", note_backup_check_response, true);
 const struct backup_method backup_destroy_call = CALL("DestroyKeyBackup", key_backup, true);
-
-struct waiter {
-	pthread_mutex_t lock;
-	pthread_cond_t done;
-	struct pdv_result *result;
-};
-
-static void
-wake(struct pdv_result *r, void *arg)
-{
-	struct waiter *w = arg;
-
-	must(pthread_mutex_lock(&w->lock) == 0);
-	w->result = r;
-	must(pthread_cond_signal(&w->done) == 0);
-	must(pthread_mutex_unlock(&w->lock) == 0);
-}
-
-static struct pdv_result *
-wait_for(struct session *s, const struct pdv_raw_request *q, enum pdv_code *refused)
-{
-	struct waiter w = {.result = NULL};
-
-	must(pthread_mutex_init(&w.lock, NULL) == 0);
-	must(pthread_cond_init(&w.done, NULL) == 0);
-	*refused = pdv_call_raw(s->client, q, &s->options, wake, &w);
-	if (*refused == PDV_OK) {
-		must(pthread_mutex_lock(&w.lock) == 0);
-		while (w.result == NULL)
-			must(pthread_cond_wait(&w.done, &w.lock) == 0);
-		must(pthread_mutex_unlock(&w.lock) == 0);
-	}
-	must(pthread_cond_destroy(&w.done) == 0);
-	must(pthread_mutex_destroy(&w.lock) == 0);
-	return w.result;
-}
 
 enum pdv_code
 backup_call(struct session *s, const struct backup_method *m, const ProtobufCMessage *request, void *out,
@@ -71,10 +33,7 @@ backup_call(struct session *s, const struct backup_method *m, const ProtobufCMes
 		return failure_memory(f);
 	(void)protobuf_c_message_pack(request, packed);
 	q.message = packed;
-	if ((r = wait_for(s, &q, &rc)) == NULL) {
-		rc = failure_set(f, rc, "CLIENT", "the call could not be made");
-		goto out;
-	}
+	(void)pdv_call_raw(s->client, &q, &s->options, &r);
 	if ((rc = session_failed(r, f)) != PDV_OK)
 		goto out;
 	raw = pdv_result_raw(r, &got);

@@ -135,7 +135,7 @@ enum pdv_code
 ledger_file_read(struct ledger_file *l, struct failure *f)
 {
 	enum pdv_code rc;
-	size_t rest;
+	size_t rest = 0;
 
 	if ((l->fd = open(l->path, O_RDONLY | O_CLOEXEC)) < 0)
 		return errno == ENOENT ? failure_set(f, PDV_NOT_FOUND, "FILE", "%s: is not there", l->path) :
@@ -187,7 +187,7 @@ ledger_file_extend(struct ledger_file *l, struct failure *f)
 	struct ledger_owner ours = l->owner;
 	struct stat st;
 	enum pdv_code rc;
-	size_t rest;
+	size_t rest = 0;
 
 	if ((l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600)) < 0)
 		return storage(l, f, "cannot be opened");

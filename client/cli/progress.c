@@ -30,20 +30,21 @@ progress_line(char *out, size_t len, const struct progress_figures *at)
 {
 	uint64_t rate = at->ms > 0 ? at->rows * 1000 / (uint64_t)at->ms : 0;
 	uint64_t bytes = at->bytes < at->size ? at->bytes : at->size;
-	char bar[WIDTH + 1];
+	char bar[WIDTH + 1], refused[40] = "";
 	size_t full;
 
+	if (at->refused > 0)
+		(void)snprintf(refused, sizeof(refused), ", %" PRIu64 " refused", at->refused);
 	if (at->size == 0) {
-		(void)snprintf(out, len, "%" PRIu64 " rows, %" PRIu64 " refused, %" PRIu64 "/s",
-		    at->rows, at->refused, rate);
+		(void)snprintf(out, len, "%" PRIu64 " rows%s, %" PRIu64 "/s", at->rows, refused, rate);
 		return;
 	}
 	full = (size_t)((double)bytes / (double)at->size * WIDTH);
 	memset(bar, ' ', WIDTH);
 	memset(bar, '#', full);
 	bar[WIDTH] = '\0';
-	(void)snprintf(out, len, "[%s] %3d %%, %" PRIu64 " rows, %" PRIu64 " refused, %" PRIu64 "/s",
-	    bar, (int)((double)bytes / (double)at->size * 100), at->rows, at->refused, rate);
+	(void)snprintf(out, len, "[%s] %3d %%, %" PRIu64 " rows%s, %" PRIu64 "/s", bar,
+	    (int)((double)bytes / (double)at->size * 100), at->rows, refused, rate);
 }
 
 void

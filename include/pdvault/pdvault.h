@@ -395,13 +395,15 @@ struct pdv_raw_request {
 };
 
 /*
- * pdv_call_raw(c, request, options, done, arg):
- * As any asynchronous method; the answer's message is pdv_result_raw. With a method, the
+ * pdv_call_raw(c, request, options, out):
+ * As any method; the answer's message is pdv_result_raw. With a method, the
  * envelope is made and read as for every call, retries included. Without one, the message
  * is the whole body that is sent and the answer's whole body is what comes back: no
  * envelope, code, epoch, nor any retry by code (to measure an echo with the same code).
  */
 PDV_API enum pdv_code pdv_call_raw(struct pdv_client *c, const struct pdv_raw_request *request,
+    const struct pdv_call_options *options, struct pdv_result **out);
+PDV_API enum pdv_code pdv_call_raw_async(struct pdv_client *c, const struct pdv_raw_request *request,
     const struct pdv_call_options *options, pdv_callback done, void *arg) PDV_MUST_USE;
 
 /*

@@ -149,7 +149,7 @@ echo(struct flight *f, pdv_callback done)
 	static const uint8_t body[65536];
 	struct pdv_raw_request q = { .message = body, .length = f->bench->echo_bytes };
 
-	return pdv_call_raw(f->bench->phase_client, &q, NULL, done, f) == PDV_OK;
+	return pdv_call_raw_async(f->bench->phase_client, &q, NULL, done, f) == PDV_OK;
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "client/cli/help.h"
 #include "client/cli/meant.h"
 #include "client/cli/nouns.h"
+#include "client/cli/progress.h"
 #include "client/cli/settings.h"
 
 enum { WORDS = 16, TEXT_LEN = 65536, PATH_LEN = 512 };
@@ -380,10 +381,31 @@ near_words(void **state)
 	assert_string_equal(m.best, "find");
 }
 
+/* The bar of something whose size is known, and of what has none; refusals only where there are any. */
+static void
+bar(void **state)
+{
+	struct progress_figures at = {.size = 200, .bytes = 50, .rows = 30, .ms = 2000};
+	char line[128];
+
+	(void)state;
+	progress_line(line, sizeof(line), &at);
+	assert_non_null(strstr(line, "]  25 %, 30 rows, 15/s"));
+	at.refused = 2;
+	at.bytes = 900;		/* it has grown meanwhile */
+	progress_line(line, sizeof(line), &at);
+	assert_non_null(strstr(line, "] 100 %, 30 rows, 2 refused, 15/s"));
+	at.size = 0;
+	at.ms = 0;
+	progress_line(line, sizeof(line), &at);
+	assert_string_equal(line, "30 rows, 2 refused, 0/s");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bar),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(wrong_commands),
 		cmocka_unit_test(numbers),

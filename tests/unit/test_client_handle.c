@@ -41,10 +41,15 @@ take_raw(struct pdv_result *r, void *arg)
 static void
 call_raw(struct pdv_client *c, struct pdv_raw_request q, struct raw *w)
 {
+	struct pdv_result *r;
+
 	memset(w, 0, sizeof(*w));
-	assert_int_equal(pdv_call_raw(c, &q, NULL, take_raw, w), PDV_OK);
+	assert_int_equal(pdv_call_raw_async(c, &q, NULL, take_raw, w), PDV_OK);
+	(void)pdv_call_raw(c, &q, NULL, &r);	/* the same, and it waits */
 	while (atomic_load(&w->done) == 0)
 		nng_msleep(1);
+	assert_int_equal(pdv_result_code(r), w->code);
+	pdv_result_free(r);
 }
 
 static void
@@ -75,7 +80,7 @@ test_raw(void **state)
 	assert_int_equal(w.first, 0xff);
 	call_raw(c, (struct pdv_raw_request){.message = bytes, .length = PDV_REQUEST_MAX}, &w);
 	assert_int_equal(w.length, PDV_REQUEST_MAX);
-	assert_int_equal(pdv_call_raw(c, &(struct pdv_raw_request){.message = bytes,
+	assert_int_equal(pdv_call_raw_async(c, &(struct pdv_raw_request){.message = bytes,
 					     .length = PDV_REQUEST_MAX + 1}, NULL, take_raw, &w),
 	    PDV_INVALID_ARGUMENT);
 	pdv_client_free(c);
