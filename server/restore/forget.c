@@ -154,8 +154,58 @@ read_file(struct forget *f, int fd, const char *path, const struct forget_owner 
 	return rc;
 }
 
+/* Whether the store's ledger has that head, or had it once. */
+static enum status
+has_head(struct stream *s, const struct forget *f, bool *out)
+{
+	uint8_t key[8], hash[SEAL_DIGEST_LEN];
+	struct bytes entry;
+	enum status rc = STATUS_OK;
+
+	*out = f->count == 0;
+	if (f->count == 0)
+		return STATUS_OK;
+	bytes_put64(key, f->count);
+	rc = stream_get(s, bytes_of(key, sizeof(key)), &entry);
+	if (rc == STATUS_OK && entry.len == LEDGER_ENTRY_LEN) {
+		ledger_hash(entry.p, hash);
+		*out = memcmp(hash, f->hash, sizeof(hash)) == 0;
+	}
+	return rc == STATUS_ABSENT ? STATUS_OK : rc;
+}
+
+/* What a store has behind the end of a copy, whose continuation it must be from there on. */
+static enum status
+read_behind(struct forget *f, struct input *in)
+{
+	size_t from = f->count;
+	struct stream *s = NULL;
+	struct bytes key, entry;
+	uint8_t next[8];
+	bool same = false;
+	enum status rc;
+
+	if ((rc = stream_new(in, STORE_LEDGER, &s)) != STATUS_OK || (rc = has_head(s, f, &same)) != STATUS_OK)
+		goto out;
+	bytes_put64(next, from + 1);
+	if (same)
+		rc = stream_seek(s, bytes_of(next, sizeof(next)));
+	while (same && rc == STATUS_OK && (rc = stream_row(s, &key, &entry)) == STATUS_OK) {
+		rc = entry.len == LEDGER_ENTRY_LEN ? add(f, entry.p, "ledger") :
+		    refuse("ledger", "a row of the ledger is damaged", f->count + 1);
+		stream_step(s);
+	}
+	rc = rc == STATUS_ABSENT ? STATUS_OK : rc;
+	if (rc == STATUS_OK && f->count > from)
+		log_event(LOG_RESTORE, LOG_N(COUNT, f->count - from),
+		    LOG_S(WHAT, "the store has entries of the ledger that the copy has not: they are taken"));
+out:
+	stream_free(s);
+	return rc;
+}
+
 enum status
-forget_file(const char *path, const struct forget_owner *o, struct forget **out)
+forget_file(const char *path, const struct forget_owner *o, struct input *behind, struct forget **out)
 {
 	struct forget *f = NULL;
 	enum status rc = make(o, &f);
@@ -169,7 +219,9 @@ forget_file(const char *path, const struct forget_owner *o, struct forget **out)
 		    LOG_S(ERRNO, strerror(errno)));
 		goto out;
 	}
-	if ((path != NULL && (rc = read_file(f, fd, path, o)) != STATUS_OK) || (rc = sort(f)) != STATUS_OK)
+	if ((path != NULL && (rc = read_file(f, fd, path, o)) != STATUS_OK) ||
+	    (path != NULL && behind != NULL && (rc = read_behind(f, behind)) != STATUS_OK) ||
+	    (rc = sort(f)) != STATUS_OK)
 		goto out;
 	*out = f;
 	f = NULL;

@@ -18,12 +18,16 @@ struct forget_owner {
 };
 
 /*
- * forget_file(path, o, out): a copy of the ledger. NULL: an empty one. STATUS_CONFIG: there is none.
+ * forget_file(path, o, behind, out): a copy of the ledger. NULL: an empty one. ${behind}: a store of the vault,
+ * or NULL. What its ledger has behind the end of the copy is taken as well: the copy is behind by what was
+ * erased last, and nobody has signed that yet, but it can only make more be forgotten. STATUS_CONFIG: there is
+ * none.
  * STATUS_REFUSED: it is no such file, of another vault, cut off, or an entry does not follow on the one
  * before or is not signed; the log says which. An entry at the end that was being written is no part of it.
  * STATUS_IO.
  */
-enum status forget_file(const char *path, const struct forget_owner *o, struct forget **out) MUST_USE;
+enum status forget_file(const char *path, const struct forget_owner *o, struct input *behind,
+    struct forget **out) MUST_USE;
 
 /* forget_store(in, o, out): the ledger of a store, which is not signed there. STATUS_REFUSED, STATUS_IO. */
 enum status forget_store(struct input *in, const struct forget_owner *o, struct forget **out) MUST_USE;

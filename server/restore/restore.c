@@ -211,10 +211,10 @@ open_ledger(struct restore *r)
 	enum status rc;
 
 	if (r->keys.living == NULL)
-		return forget_file(r->o->ledger, &owner, &r->forget);
+		return forget_file(r->o->ledger, &owner, r->shelf != NULL ? r->data[0] : NULL, &r->forget);
 	if ((rc = forget_store(r->keys.input, &owner, &r->forget)) != STATUS_OK || r->o->ledger == NULL)
 		return rc;
-	if ((rc = forget_file(r->o->ledger, &owner, &copy)) != STATUS_OK)
+	if ((rc = forget_file(r->o->ledger, &owner, NULL, &copy)) != STATUS_OK)
 		return rc;
 	forget_head(copy, &h);
 	if (!forget_knows(r->forget, &h))
