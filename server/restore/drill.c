@@ -10,16 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/arena.h"
 #include "server/clock.h"
 #include "server/keys/own_file.h"
 #include "server/log.h"
+#include "server/restore/look.h"
 #include "server/restore/place.h"
-#include "server/store/lookup_list.h"
 #include "server/store/mark.h"
-#include "server/store/reader.h"
-#include "server/store/record.h"
-#include "server/store/subject.h"
 #include "server/store/vault_internal.h"
 
 #define PREFIX "pdvault-drill."
@@ -30,16 +26,8 @@ struct drill {
 	char folder[PATH_MAX - 16], store[PATH_MAX], anchor[PATH_MAX], key[PATH_MAX];
 	struct vault_options vault;
 	struct restore_options o;
-	struct arena *arena;
 	struct drill_report *report;
 };
-
-static enum status
-wrong(const char *what)
-{
-	log_event(LOG_RESTORE, LOG_S(WHAT, what), LOG_S(WHY, "the restored vault is not as it should be"));
-	return STATUS_CORRUPT;
-}
 
 static uint64_t
 now_ms(void)
@@ -145,115 +133,6 @@ make_folder(struct drill *d, const char *place)
 	return STATUS_OK;
 }
 
-/* Each look-up of an identity leads back to it. */
-static enum status
-find(struct drill *d, struct vault *v, const uint8_t *subject, const Pdvault__V1__Identity *id)
-{
-	uint8_t ids[LOOKUP_SHARED_MAX][SUBJECT_ID_LEN];
-	struct lookup *item = arena_alloc(d->arena, (lookup_list_max(id) + 1) * sizeof(*item));
-	struct lookup_fault bad;
-	struct reader *rd = NULL;
-	unsigned count = 0, found;
-	enum status rc = STATUS_NO_MEMORY;
-
-	if (item == NULL || (rc = lookup_list(id, vault_country_code(v), item, &count, &bad)) != STATUS_OK ||
-	    (rc = reader_begin(v, &rd)) != STATUS_OK)
-		return rc;
-	for (unsigned i = 0; i < count && rc == STATUS_OK; i++) {
-		bool mine = false;
-
-		if ((rc = reader_find(rd, &item[i], ids, &found)) != STATUS_OK)
-			break;
-		for (unsigned j = 0; j < found; j++)
-			mine = mine || memcmp(ids[j], subject, SUBJECT_ID_LEN) == 0;
-		/* One that another has was left out, and the report says how many those were. */
-		if (!mine && d->report->restored.lookups_taken == 0)
-			rc = wrong("a look-up");
-		d->report->found += mine;
-	}
-	reader_end(rd);
-	return rc;
-}
-
-/* Everything of one who is there. */
-static enum status
-read_one(struct drill *d, struct vault *v, const uint8_t *subject)
-{
-	struct reader_item item[8];
-	struct reader_page page = { .limit = 8, .item = item };
-	const Pdvault__V1__Identity *id = NULL;
-	struct reader *rd = NULL;
-	struct bytes plain;
-	enum status rc, billing;
-
-	if ((rc = reader_begin(v, &rd)) != STATUS_OK)
-		return rc;
-	rc = reader_record(rd, subject, SUBJECT_IDENTITY, d->arena, &plain);
-	if (rc == STATUS_OK)
-		id = (const void *)protobuf_c_message_unpack(&pdvault__v1__identity__descriptor,
-		    arena_allocator(d->arena), plain.len - RECORD_HEAD, plain.p + RECORD_HEAD);
-	billing = reader_record(rd, subject, SUBJECT_BILLING, d->arena, &plain);
-	if (billing == STATUS_OK || billing == STATUS_NO_RECORD)
-		billing = reader_transactions(rd, subject, d->arena, &page);
-	reader_end(rd);
-	if (billing != STATUS_OK && billing != STATUS_CATEGORY_ERASED && billing != STATUS_NO_RECORD)
-		return wrong("billing");
-	if (rc == STATUS_OK)
-		return id != NULL ? find(d, v, subject, id) : wrong("an identity");
-	/* What was lost is in the report of the restore; what was erased in part says so. */
-	if (rc != STATUS_LOST && rc != STATUS_CATEGORY_ERASED)
-		return wrong("an identity");
-	return STATUS_OK;
-}
-
-static enum status
-sample_one(struct drill *d, struct vault *v, struct bytes subject, struct bytes row)
-{
-	uint64_t slot;
-	enum status rc = subject_parse(row, &slot, NULL);
-
-	if (subject.len != SUBJECT_ID_LEN || (rc != STATUS_OK && rc != STATUS_ERASED))
-		return wrong("a row of subjects");
-	if (rc == STATUS_ERASED) {
-		d->report->erased_sampled++;
-		return STATUS_OK;
-	}
-	d->report->sampled++;
-	rc = read_one(d, v, subject.p);
-	arena_reset(d->arena);
-	return rc;
-}
-
-/* Ids are random, so every so-and-so-many-th is a fair sample. */
-static enum status
-sample(struct drill *d, struct vault *v)
-{
-	struct vault_status st;
-	struct input *in = NULL;
-	struct stream *s = NULL;
-	struct bytes key, row;
-	uint64_t every, at = 0;
-	enum status rc;
-
-	if ((rc = vault_status(v, &st)) != STATUS_OK)
-		return rc;
-	if (st.subjects != d->report->restored.subjects ||
-	    st.ledger_entries != d->report->restored.ledger_entries)
-		return wrong("the number of subjects, or of entries of the ledger");
-	every = (st.subjects + st.erased) / DRILL_SAMPLES + 1;
-	if ((rc = input_vault(v, &in)) != STATUS_OK || (rc = stream_new(in, STORE_SUBJECTS, &s)) != STATUS_OK)
-		goto out;
-	for (; (rc = stream_row(s, &key, &row)) == STATUS_OK && (d->o.stop == NULL || !*d->o.stop);
-	    stream_step(s), at++)
-		if (at % every == 0 && (rc = sample_one(d, v, key, row)) != STATUS_OK)
-			goto out;
-	rc = rc == STATUS_ABSENT ? STATUS_OK : rc == STATUS_OK ? refuse(d->folder, "stopped") : rc;
-out:
-	stream_free(s);
-	input_free(in);
-	return rc;
-}
-
 static enum status
 try(struct drill *d)
 {
@@ -266,7 +145,7 @@ try(struct drill *d)
 	restored = now_ms();
 	if ((rc = vault_open(&d->vault, &v)) == STATUS_OK) {
 		opened = now_ms();
-		rc = sample(d, v);
+		rc = look_at(v, d->o.stop, d->report);
 		d->report->restore_ms = restored - start;
 		d->report->open_ms = opened - restored;
 		d->report->sample_ms = now_ms() - opened;
@@ -289,7 +168,7 @@ drill_run(const struct restore_options *o, const char *place, struct drill_repor
 	d->o = *o;
 	d->o.vault = &d->vault;
 	d->place = -1;
-	if ((d->arena = arena_new()) == NULL || (rc = make_folder(d, place)) != STATUS_OK)
+	if ((rc = make_folder(d, place)) != STATUS_OK)
 		goto out;
 	rc = try(d);
 	cleaned = clean(d);
@@ -297,7 +176,6 @@ drill_run(const struct restore_options *o, const char *place, struct drill_repor
 out:
 	if (d->place >= 0)
 		(void)close(d->place);
-	arena_free(d->arena);
 	free(d);
 	return rc;
 }

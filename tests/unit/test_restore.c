@@ -14,9 +14,11 @@
 #include "server/restore/entries.h"
 #include "server/restore/keyrings.h"
 #include "server/restore/known.h"
+#include "server/restore/look.h"
 #include "server/restore/plant.h"
 #include "server/restore/records.h"
 #include "server/restore/restore.h"
+#include "server/store/erasure.h"
 #include "server/store/lookup.h"
 #include "server/store/path.h"
 #include "server/store/record.h"
@@ -336,12 +338,51 @@ believed(void **state)
 	store_close(v.store);
 }
 
+/* What a drill judges by: each number of a restore is that of the rows, and each of its people is whole. */
+static void
+looked_at(const struct restore_report *r)
+{
+	struct drill_report d = { .restored = *r };
+	uint64_t *const numbers[] = { &d.restored.subjects, &d.restored.ledger_entries,
+		&d.restored.rows.records, &d.restored.rows.lost, &d.restored.rows.transactions };
+	struct bytes key, row;
+	struct stream *s;
+	struct input *in;
+	struct bulk *b;
+
+	assert_int_equal(look_at(bed.vault, NULL, &d), STATUS_OK);
+	assert_true(d.sampled == r->subjects && d.erased_sampled == 1 && d.found >= r->subjects);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		++*numbers[i];
+		assert_int_equal(look_at(bed.vault, NULL, &d), STATUS_CORRUPT);
+		--*numbers[i];
+	}
+	/* A tombstone whose erasure is another's. */
+	assert_int_equal(input_vault(bed.vault, &in), STATUS_OK);
+	assert_int_equal(stream_new(in, STORE_ERASURES, &s), STATUS_OK);
+	assert_int_equal(stream_row(s, &key, &row), STATUS_OK);
+	assert_int_equal(bulk_new(bed.vault->store, &b), STATUS_OK);
+	for (int right = 0; right < 2; right++) {
+		uint8_t copy[ERASURE_ROW_LEN];
+
+		assert_int_equal(row.len, sizeof(copy));
+		memcpy(copy, row.p, sizeof(copy));
+		copy[0] ^= (uint8_t)!right;
+		assert_int_equal(bulk_put(b, STORE_ERASURES, key, bytes_of(copy, sizeof(copy))), STATUS_OK);
+		assert_int_equal(bulk_commit(b), STATUS_OK);
+		assert_int_equal(look_at(bed.vault, NULL, &d), right ? STATUS_OK : STATUS_CORRUPT);
+	}
+	bulk_free(b);
+	stream_free(s);
+	input_free(in);
+}
+
 /* R1 to R5 with the keys of the vault itself; then the old store does not open any more (K5). */
 static void
 living(void **state)
 {
 	struct restore_options o = { .vault = &bed.options, .living = folder };
-	struct restore_report r;
+	struct restore_report r, again;
 	uint8_t ids[80][16], found[16];
 
 	(void)state;
@@ -357,8 +398,9 @@ living(void **state)
 	assert_int_equal(r.rows.records, 79);
 	assert_int_equal(r.rows.lost + r.rows.damaged + r.rows.keyless + r.damaged_keyrings, 0);
 	/* Not into a place that is not empty. */
-	assert_int_equal(restore_run(&o, &r), STATUS_REFUSED);
+	assert_int_equal(restore_run(&o, &again), STATUS_REFUSED);
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	looked_at(&r);
 	for (unsigned n = 0; n < 80; n++) {
 		assert_int_equal(vault_bed_get(&bed, ids[n]), n == 5 ? STATUS_ERASED : STATUS_OK);
 		assert_int_equal(vault_bed_find_email(&bed, n, found), n == 5 ? STATUS_NO_SUBJECT : STATUS_OK);
