@@ -248,6 +248,23 @@ answer_list_ledger(struct pdv_result *r, const ProtobufCMessage *m,
 	return k.code;
 }
 
+static const struct pdv_resurrection *
+take_resurrections(struct taker *k, const Pdvault__V1__GetStatusResponse *from)
+{
+	struct pdv_resurrection *all = taker_room(k, from->n_resurrections, sizeof(*all));
+
+	for (size_t i = 0; all != NULL && i < from->n_resurrections; i++) {
+		const Pdvault__V1__Resurrection *m = from->resurrections[i];
+
+		all[i].time = taker_time(k, m->time);
+		all[i].entries = m->entries;
+		all[i].wanted_entries = m->wanted_entries;
+		taker_bytes(k, all[i].head, sizeof(all[i].head), m->head);
+		taker_bytes(k, all[i].wanted_head, sizeof(all[i].wanted_head), m->wanted_head);
+	}
+	return all;
+}
+
 enum pdv_code
 answer_get_status(struct pdv_result *r, const ProtobufCMessage *m,
     const struct method_asked *asked)
@@ -288,7 +305,8 @@ answer_get_status(struct pdv_result *r, const ProtobufCMessage *m,
 	s->key_backup_time = taker_time(&k, from->key_backup_time);
 	s->backup_verify_time = taker_time(&k, from->backup_verify_time);
 	s->backup_drill_time = taker_time(&k, from->backup_drill_time);
-	s->resurrections = from->n_resurrections;
+	s->resurrections = take_resurrections(&k, from);
+	s->resurrection_count = s->resurrections != NULL ? from->n_resurrections : 0;
 	s->warnings = taker_texts(&k, from->warnings, from->n_warnings);
 	s->warning_count = s->warnings != NULL ? from->n_warnings : 0;
 	for (i = 0; i < s->warning_count; i++)

@@ -137,8 +137,11 @@ say(const struct restore_report *r)
 	(void)printf("restored: %" PRIu64 " subjects, %" PRIu64 " records, %" PRIu64 " transactions\n",
 	    r->subjects, r->rows.records, r->rows.transactions);
 	(void)printf("forgotten: %" PRIu64 " subjects as a whole, %" PRIu64 " in part, of a ledger of %" PRIu64
-	    " erasures\n", r->forgotten, r->shredded, r->ledger_entries);
+	    " entries\n", r->forgotten, r->shredded, r->ledger_entries);
 	(void)printf("without a record: %" PRIu64 " subjects, whose identity is lost\n", r->rows.lost);
+	(void)printf("without keys: %" PRIu64
+	    " people, of whom there are records alone: they came after the backup of keys\n",
+	    r->strangers);
 	(void)printf("left out: %" PRIu64 " rows without a key, %" PRIu64 " damaged rows, %" PRIu64
 	    " damaged keyrings, %" PRIu64 " look-ups that another has\n", r->rows.keyless, r->rows.damaged,
 	    r->damaged_keyrings, r->lookups_taken);
@@ -219,6 +222,8 @@ verb_restore(const struct config *c, const struct verb_options *o)
 
 	a.o.lost = keep;
 	a.o.arg = &lost;
+	for (unsigned i = 0; i < c->ledger_copies.count; i++)
+		a.o.copies.path[a.o.copies.count++] = c->ledger_copies.word[i];
 	if (rc == STATUS_OK)
 		rc = open_report(o->report, &fd);
 	if (rc == STATUS_OK && (rc = restore_run(&a.o, &report)) == STATUS_OK) {

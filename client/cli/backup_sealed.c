@@ -86,3 +86,21 @@ backup_sealed_destroy(const char *folder, struct failure *f)
 		rc = failed(path, "cannot be removed", f);
 	return rc == PDV_OK ? backup_failed(backup_file_flush(folder, &fault), &fault, f) : rc;
 }
+
+enum pdv_code
+backup_sealed_check(const char *folder, struct failure *f)
+{
+	char path[BACKUP_PATH_MAX];
+	enum pdv_code rc = path_of(folder, path, f);
+	struct stat st;
+
+	if (rc != PDV_OK)
+		return rc;
+	if (lstat(path, &st) != 0)
+		return errno != ENOENT ? failed(path, "cannot be looked at", f) :
+		    failure_set(f, PDV_FAILED_PRECONDITION, "KEY_BACKUP_DESTROYED",
+			"%s: is not there: this backup of keys was destroyed, and opens nothing", path);
+	if (!S_ISREG(st.st_mode) || st.st_size != BACKUP_SEALED_LEN)
+		return failure_set(f, PDV_DATA_LOSS, "BACKUP_DAMAGED", "%s: is no sealed root key", path);
+	return PDV_OK;
+}

@@ -18,4 +18,7 @@ enum pdv_code backup_sealed_write(const char *folder, const uint8_t sealed[stati
  */
 enum pdv_code backup_sealed_destroy(const char *folder, struct failure *f);
 
+/* backup_sealed_check(folder, f): it is there, and as long as it must be. */
+enum pdv_code backup_sealed_check(const char *folder, struct failure *f);
+
 #endif /* CLI_BACKUP_SEALED_H */

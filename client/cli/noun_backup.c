@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backup_call.h"
@@ -11,6 +12,7 @@
 #include "backup_sealed.h"
 #include "client/backup/message.h"
 #include "json_out.h"
+#include "must.h"
 #include "nouns.h"
 
 #define LIFETIME_MAX (366ul * 24 * 3600)
@@ -70,6 +72,8 @@ manifest_json(const Pdvault__V1__BackupManifest *m)
 		(void)json_object_set_new(doc, "since", hex_of(m->since));
 	put_time(doc, "time", h->time);
 	put_time(doc, "expire_time", h->expire_time);
+	if (h->recovery_key.len > 0)
+		(void)json_object_set_new(doc, "recovery_key", hex_of(h->recovery_key));
 	put_tables(doc, m);
 	(void)json_object_set_new(doc, "ledger_entries", json_integer((json_int_t)h->ledger_entries));
 	(void)json_object_set_new(doc, "ledger_head", hex_of(h->ledger_head));
@@ -173,14 +177,14 @@ create(struct session *s, struct backup_folder *b, uint32_t lifetime, struct fai
 	return rc == PDV_OK ? backup_folder_begin(b, f) : rc;
 }
 
-/* "7d", "12h", "30m" or seconds. */
+/* "7d", "12h", "30m" or "90s". A number alone could mean any of them. */
 static enum pdv_code
 lifetime(const struct args *a, uint32_t *out, struct failure *f)
 {
 	static const struct {
 		char unit;
 		unsigned long seconds;
-	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 }, { '\0', 1 } };
+	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
 	const char *text = a->values[FLAG_LIFETIME];
 	unsigned long n;
 	char *end;
@@ -191,12 +195,12 @@ lifetime(const struct args *a, uint32_t *out, struct failure *f)
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	for (size_t i = 0; errno == 0 && end != text && i < sizeof(units) / sizeof(units[0]); i++)
-		if (end[0] == units[i].unit && (end[0] == '\0' || end[1] == '\0') && text[0] >= '0' &&
-		    text[0] <= '9' && n >= 1 && n <= LIFETIME_MAX / units[i].seconds) {
+		if (end[0] == units[i].unit && end[1] == '\0' && text[0] >= '0' && text[0] <= '9' &&
+		    n >= 1 && n <= LIFETIME_MAX / units[i].seconds) {
 			*out = (uint32_t)(n * units[i].seconds);
 			return PDV_OK;
 		}
-	return failure_usage(f, "--lifetime: a time as 7d, 12h or 30m, at most 366d");
+	return failure_usage(f, "--lifetime: a time with its unit, as 7d, 12h or 30m, at most 366d");
 }
 
 enum pdv_code
@@ -232,6 +236,28 @@ show(void *arg, uint64_t done, uint64_t of)
 	progress_show(p, done, done, 0);
 }
 
+/* What a backup of keys needs besides its chunks, or it opens nothing. */
+static enum pdv_code
+check_keys(const char *folder, struct failure *f)
+{
+	Pdvault__V1__BackupManifest *m = NULL;
+	struct backup_fault fault;
+	struct timespec now;
+	enum pdv_code rc = backup_failed(backup_manifest_load(folder, &m, &fault), &fault, f);
+
+	if (rc != PDV_OK)
+		return rc;
+	must(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	if (m->head->kind == PDVAULT__V1__BACKUP_KIND__KEYS) {
+		if ((rc = backup_sealed_check(folder, f)) == PDV_OK &&
+		    m->head->expire_time->seconds <= (int64_t)now.tv_sec)
+			rc = failure_set(f, PDV_FAILED_PRECONDITION, "KEY_BACKUP_EXPIRED",
+			    "%s: has expired, and is taken by no restore", folder);
+	}
+	pdvault__v1__backup_manifest__free_unpacked(m, NULL);
+	return rc;
+}
+
 enum pdv_code
 noun_backup_verify(const struct args *a, struct failure *f)
 {
@@ -250,9 +276,15 @@ noun_backup_verify(const struct args *a, struct failure *f)
 		rc = backup_failed(backup_chain_verify(c, show, &p, &fault), &fault, f);
 	progress_clear(&p);
 	backup_chain_close(c);
+	if (rc == PDV_OK)
+		rc = check_keys(a->operand, f);
 	if (rc == PDV_OK && a->values[FLAG_NOTE] != NULL)
 		rc = backup_note(a, PDVAULT__V1__BACKUP_CHECK__VERIFY, f);
-	return rc == PDV_OK ? print_manifest(a, a->operand, NULL, f) : rc;
+	if (rc == PDV_OK && (rc = print_manifest(a, a->operand, NULL, f)) == PDV_OK &&
+	    a->values[FLAG_JSON] == NULL)
+		(void)fprintf(stderr, "pdvault: verified%s\n",
+		    a->values[FLAG_NOTE] != NULL ? ", and the vault has noted it" : "");
+	return rc;
 }
 
 /* --- list, destroy --- */

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "backup_call.h"
+#include "json_out.h"
+#include "must.h"
 #include "nouns.h"
 
 enum { WORDS_MAX = 2 * ARGS_REPEAT_MAX + 2 * 16 + 16, SHARES_MAX = 16 };
@@ -52,16 +54,23 @@ find_program(char out[static PATH_MAX])
 	memcpy(out, name, sizeof(name));
 }
 
+/* With --json what it says is no part of the answer. */
 static enum pdv_code
-run(struct words *w, struct failure *f)
+run(struct words *w, bool json, struct failure *f)
 {
+	posix_spawn_file_actions_t actions;
 	char program[PATH_MAX];
 	int status = 0, rc;
 	pid_t pid;
 
 	find_program(program);
 	w->list[0] = program;
-	if ((rc = posix_spawnp(&pid, program, NULL, NULL, w->list, environ)) != 0)
+	must(posix_spawn_file_actions_init(&actions) == 0);
+	if (json)
+		must(posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO) == 0);
+	rc = posix_spawnp(&pid, program, &actions, NULL, w->list, environ);
+	must(posix_spawn_file_actions_destroy(&actions) == 0);
+	if (rc != 0)
 		return failure_set(f, PDV_INTERNAL, "NO_SERVER_PROGRAM", "%s: %s", program, strerror(rc));
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
@@ -70,7 +79,7 @@ run(struct words *w, struct failure *f)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return PDV_OK;
 	return failure_set(
-	    f, PDV_DATA_LOSS, "DRILL_FAILED", "what could be wrong with a restore is said above");
+	    f, PDV_FAILED_PRECONDITION, "DRILL_FAILED", "what went wrong is said above, by pdvaultd");
 }
 
 enum pdv_code
@@ -78,6 +87,7 @@ noun_backup_drill(const struct args *a, struct failure *f)
 {
 	static const enum flag needed[] = {FLAG_CONFIG, FLAG_KEYS, FLAG_RECOVERY, FLAG_LEDGER, FLAG_PLACE};
 	struct words w = {.n = 1};
+	const bool json = a->values[FLAG_JSON] != NULL;
 	char *shares, *at, *share;
 	enum pdv_code rc;
 
@@ -96,8 +106,10 @@ noun_backup_drill(const struct args *a, struct failure *f)
 		add_pair(&w, "--recovery", share);
 	add_pair(&w, "--ledger", a->values[FLAG_LEDGER]);
 	add_pair(&w, "--place", a->values[FLAG_PLACE]);
-	if ((rc = run(&w, f)) == PDV_OK)
+	if ((rc = run(&w, json, f)) == PDV_OK)
 		rc = backup_note(a, PDVAULT__V1__BACKUP_CHECK__DRILL, f);
+	if (rc == PDV_OK && json)
+		rc = json_out_print(json_pack("{s:s}", "drill", "PASSED"), true, STDOUT_FILENO, f);
 	free(shares);
 	return rc;
 }

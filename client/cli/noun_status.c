@@ -25,6 +25,26 @@ when(json_t *doc, const char *name, const struct pdv_time *t)
 }
 
 static json_t *
+resurrections(const struct pdv_status *status)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < status->resurrection_count; i++) {
+		const struct pdv_resurrection *r = &status->resurrections[i];
+		json_t *one = json_object();
+
+		when(one, "time", r->time);
+		number(one, "ledger_entries", r->entries);
+		(void)json_object_set_new(one, "ledger_head", json_out_hex(r->head, sizeof(r->head)));
+		number(one, "newer_entries", r->wanted_entries);
+		(void)json_object_set_new(
+		    one, "newer_head", json_out_hex(r->wanted_head, sizeof(r->wanted_head)));
+		(void)json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *
 status_json(const struct pdv_status *status)
 {
 	char vault[2 * PDV_ID_LEN + 1];
@@ -61,7 +81,7 @@ status_json(const struct pdv_status *status)
 	when(doc, "key_backup_time", status->key_backup_time);
 	when(doc, "backup_verify_time", status->backup_verify_time);
 	when(doc, "backup_drill_time", status->backup_drill_time);
-	number(doc, "resurrections", status->resurrections);
+	(void)json_object_set_new(doc, "resurrections", resurrections(status));
 	for (i = 0; i < status->warning_count; i++)
 		(void)json_array_append_new(warnings, json_string(status->warnings[i]));
 	(void)json_object_set_new(doc, "warnings", warnings);

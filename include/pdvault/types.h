@@ -393,6 +393,15 @@ struct pdv_key_backup {
 	const char *destroyed_by;            /* or NULL */
 };
 
+/* A restore that took a ledger which was not the newest: who was erased may be back. */
+struct pdv_resurrection {
+	const struct pdv_time *time;
+	uint64_t entries; /* of the ledger that was taken, and the hash of its newest */
+	uint8_t head[PDV_LEDGER_HASH_LEN];
+	uint64_t wanted_entries; /* of the newest that was known of; 0: not known */
+	uint8_t wanted_head[PDV_LEDGER_HASH_LEN];
+};
+
 struct pdv_status {
 	const char *version;
 	uint8_t vault[PDV_ID_LEN];
@@ -422,7 +431,8 @@ struct pdv_status {
 	const struct pdv_time *backup_verify_time, *backup_drill_time;
 	const char *const *warnings; /* UPPER_SNAKE: docs/PROTOCOL.md, GetStatus */
 	size_t warning_count;
-	size_t resurrections; /* restores that took a ledger which was not the newest */
+	const struct pdv_resurrection *resurrections; /* for ever */
+	size_t resurrection_count;
 };
 
 #ifdef __cplusplus

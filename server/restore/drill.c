@@ -116,7 +116,7 @@ make_folder(struct drill *d, const char *place)
 
 	d->place = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->place < 0)
-		return refuse(place, "is no folder that can be opened");
+		return refuse(place, "is no folder that can be opened: make it");
 	if (flock(d->place, LOCK_EX | LOCK_NB) != 0)
 		return refuse(place, "another drill is at work here");
 	if ((rc = clean_others(d, place)) != STATUS_OK || (rc = name_parts(d, place, TEMPLATE)) != STATUS_OK)

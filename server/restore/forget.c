@@ -372,6 +372,25 @@ forget_apply(struct forget *f, struct keyring *k, enum forgotten *out)
 	return STATUS_OK;
 }
 
+bool
+forget_has_slot(const struct forget *f, uint64_t slot)
+{
+	size_t from = 0, to = f->erasures;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (f->by_slot[middle].e.slot < slot)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	for (; from < f->erasures && f->by_slot[from].e.slot == slot; from++)
+		if (f->by_slot[from].last)
+			return true;
+	return false;
+}
+
 static enum status
 write_entry(const struct erased *x, struct bulk *b)
 {

@@ -51,6 +51,9 @@ enum forgotten { FORGOTTEN_NOTHING, FORGOTTEN_SOME, FORGOTTEN_ALL };
  */
 enum status forget_apply(struct forget *f, struct keyring *k, enum forgotten *out) MUST_USE;
 
+/* Whether nothing may be left of who had that slot; after the last forget_apply(). */
+bool forget_has_slot(const struct forget *f, uint64_t slot);
+
 /*
  * forget_key_backup(f, at, out): what the ledger says of key backups, entry by entry; *at is 0 at first. Of
  * each entry only what it says is there: else expiry and epoch are at their greatest, slots

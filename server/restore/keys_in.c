@@ -57,6 +57,18 @@ judge_sealed(const char *folder, const uint8_t *plain, const Pdvault__V1__Backup
 	return STATUS_OK;
 }
 
+static void
+say_other_key(const char *folder, const uint8_t *given, const uint8_t *wanted)
+{
+	char hex[2][2 * SEAL_RECOVERY_KEY_LEN + 1], why[2 * sizeof(hex[0]) + 64];
+
+	(void)snprintf(why, sizeof(why), "it is sealed for %s, and this is %s",
+	    sodium_bin2hex(hex[0], sizeof(hex[0]), wanted, SEAL_RECOVERY_KEY_LEN),
+	    sodium_bin2hex(hex[1], sizeof(hex[1]), given, SEAL_RECOVERY_KEY_LEN));
+	log_event(LOG_FATAL, LOG_S(PATH, folder), LOG_S(WHAT, "this recovery secret does not open it"),
+	    LOG_S(WHY, why));
+}
+
 /* The root key, out of the file next to the backup. */
 static enum status
 unseal(const struct restore_options *o, const Pdvault__V1__BackupHead *h, struct key *out)
@@ -73,10 +85,13 @@ unseal(const struct restore_options *o, const Pdvault__V1__BackupHead *h, struct
 		log_event(LOG_FATAL, LOG_S(WHAT, "no recovery secret"), LOG_S(WHY, f.text));
 		goto out;
 	}
-	rc = memcmp(pair->public, h->recovery_key.data, sizeof(pair->public)) == 0 ?
-	    seal_recover(pair->public, pair->secret, bytes_of(box, sizeof(box)), plain) : STATUS_FORGED;
-	if (rc != STATUS_OK) {
-		rc = refuse(o->keys, "this recovery secret does not open it, or it was destroyed");
+	if (memcmp(pair->public, h->recovery_key.data, sizeof(pair->public)) != 0) {
+		rc = STATUS_REFUSED;
+		say_other_key(o->keys, pair->public, h->recovery_key.data);
+		goto out;
+	}
+	if (seal_recover(pair->public, pair->secret, bytes_of(box, sizeof(box)), plain) != STATUS_OK) {
+		rc = refuse(o->keys, "its sealed root key is damaged, or was destroyed");
 		goto out;
 	}
 	if ((rc = judge_sealed(o->keys, plain, h)) == STATUS_OK)

@@ -21,6 +21,8 @@ struct records {
 	uint8_t *plain;			/* PLAIN_MAX bytes: personal data */
 	const struct keyring *keyring;
 	bool identity;			/* of this subject was taken */
+	uint64_t *stranger;		/* slots, in any order, more than once */
+	size_t strangers, room;
 };
 
 enum status
@@ -59,6 +61,7 @@ records_free(struct records *r)
 	if (r->plain != NULL)
 		sodium_memzero(r->plain, PLAIN_MAX);
 	free(r->plain);
+	free(r->stranger);
 	arena_free(r->arena);
 	free(r);
 }
@@ -207,6 +210,46 @@ take_first(struct records *r, unsigned t, struct bytes key)
 	return STATUS_OK;
 }
 
+static enum status
+add_stranger(struct records *r, uint64_t slot)
+{
+	if (slot >= BELIEVED_MAX || (r->strangers > 0 && r->stranger[r->strangers - 1] == slot))
+		return STATUS_OK;
+	if (r->strangers == r->room) {
+		size_t room = r->room * 2 + 256;
+		uint64_t *more = realloc(r->stranger, room * sizeof(*more));
+
+		if (more == NULL)
+			return STATUS_NO_MEMORY;
+		r->stranger = more;
+		r->room = room;
+	}
+	r->stranger[r->strangers++] = slot;
+	return STATUS_OK;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+const uint64_t *
+records_strangers(struct records *r, size_t *count)
+{
+	size_t n = 0;
+
+	if (r->strangers > 0)
+		qsort(r->stranger, r->strangers, sizeof(*r->stranger), by_number);
+	for (size_t i = 0; i < r->strangers; i++)
+		if (n == 0 || r->stranger[n - 1] != r->stranger[i])
+			r->stranger[n++] = r->stranger[i];
+	*count = r->strangers = n;
+	return r->stranger;
+}
+
 /* Rows of slots before ${slot}: nobody has a key for them. */
 static enum status
 skip(struct records *r, unsigned t, unsigned i, uint64_t slot)
@@ -216,7 +259,11 @@ skip(struct records *r, unsigned t, unsigned i, uint64_t slot)
 
 	while ((rc = row_of(r->stream[t][i], &key, &value)) == STATUS_OK && bytes_get64(key.p) < slot) {
 		note(r, t, key);
-		r->tally.keyless += place_of(r, t, key).category != 0;
+		if (place_of(r, t, key).category != 0) {
+			r->tally.keyless++;
+			if ((rc = add_stranger(r, bytes_get64(key.p))) != STATUS_OK)
+				return rc;
+		}
 		stream_step(r->stream[t][i]);
 	}
 	return rc == STATUS_ABSENT ? STATUS_OK : rc;

@@ -49,4 +49,7 @@ enum status records_end(struct records *r) MUST_USE;
 
 const struct records_tally *records_tally(const struct records *r);
 
+/* Slots that have records and no keyring, each once, in their order; they live as long as ${r}. */
+const uint64_t *records_strangers(struct records *r, size_t *count);
+
 #endif /* SERVER_RESTORE_RECORDS_H */

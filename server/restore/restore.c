@@ -1,6 +1,5 @@
 #include "server/restore/restore.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -8,6 +7,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/restore/forget.h"
+#include "server/restore/heads.h"
 #include "server/restore/keys_in.h"
 #include "server/restore/known.h"
 #include "server/restore/keyrings.h"
@@ -38,8 +38,7 @@ struct restore {
 	struct root *root;		/* secret memory: of the new vault */
 	uint8_t *keyring;		/* secret memory: KEYRING_PADDED bytes */
 	uint8_t root_box[ROOT_BOX_LEN];
-	struct ledger_head wanted;	/* the newest head that is known of and not in the ledger */
-	bool old;			/* there is such a head, or no ledger */
+	struct heads heads;		/* old: also without a ledger */
 	struct restore_report report;
 };
 
@@ -116,85 +115,51 @@ open_data(struct restore *r)
 	return STATUS_OK;
 }
 
-/* Keeps the newest head that the ledger lacks; of one that was typed in the count is not known. */
 static void
-judge_head(struct restore *r, const struct ledger_head *h)
+judge(struct restore *r, uint64_t count, const uint8_t *hash)
 {
-	if (forget_knows(r->forget, h))
-		return;
-	if (!r->old || r->wanted.count <= h->count)
-		r->wanted = *h;
-	r->old = true;
-}
+	struct ledger_head head = { .count = count };
 
-static void
-say_head(const char *what, const struct ledger_head *h)
-{
-	char hex[2 * SEAL_DIGEST_LEN + 1];
-
-	log_event(LOG_RESTORE, LOG_S(WHAT, what), LOG_N(COUNT, h->count),
-	    LOG_S(WHY, sodium_bin2hex(hex, sizeof(hex), h->hash, sizeof(h->hash))));
-}
-
-/* A store that gives records only knows of the ledger as well. It is not signed: it can only refuse. */
-static enum status
-shelf_head(struct restore *r, struct ledger_head *out, uint64_t *epoch)
-{
-	struct stream *s = NULL;
-	struct bytes value;
-	enum status rc = stream_new(r->data[0], STORE_META, &s);
-
-	if (rc == STATUS_OK && (rc = stream_get(s, META_KEY(META_LEDGER), &value)) == STATUS_OK) {
-		if (value.len != LEDGER_HEAD_LEN)
-			rc = STATUS_CORRUPT;
-		else
-			memcpy(out->hash, value.p + 8, SEAL_DIGEST_LEN);
-		out->count = rc == STATUS_OK ? bytes_get64(value.p) : 0;
-	}
-	if (rc == STATUS_OK && (rc = stream_get(s, META_KEY(META_EPOCH), &value)) == STATUS_OK)
-		*epoch = value.len == META_EPOCH_LEN ? bytes_get64(value.p) : 0;
-	stream_free(s);
-	return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
+	memcpy(head.hash, hash, sizeof(head.hash));
+	heads_judge(&r->heads, &head);
 }
 
 /* The ledger must know every head that anything here knows of. */
 static enum status
 judge_ledger(struct restore *r)
 {
-	struct ledger_head own, head = { .count = 0 };
+	const struct forget_owner owner = { r->keys.vault, r->keys.public };
+	const struct heads_accepted accepted = { r->keys.resurrection, r->keys.resurrection_len };
+	struct heads *h = &r->heads;
+	struct ledger_head own;
+	enum status rc = STATUS_OK;
 
+	h->ledger = r->forget;
 	forget_head(r->forget, &own);
-	judge_head(r, &r->keys.ledger);
-	if (r->head != NULL) {
-		head.count = r->head->ledger_entries;
-		memcpy(head.hash, r->head->ledger_head.data, SEAL_DIGEST_LEN);
-		judge_head(r, &head);
-	}
-	if (r->shelf != NULL) {
-		enum status rc = shelf_head(r, &head, &r->shelf_epoch);
-
-		if (rc != STATUS_OK)
-			return rc;
-		judge_head(r, &head);
-	}
-	if (r->o->head != NULL) {
-		head.count = 0;
-		memcpy(head.hash, r->o->head, SEAL_DIGEST_LEN);
-		judge_head(r, &head);
-	}
-	if (!r->old) {
-		r->wanted = own;
-		r->old = r->o->ledger == NULL && r->keys.living == NULL;
+	heads_judge(h, &r->keys.ledger);
+	if (r->head != NULL)
+		judge(r, r->head->ledger_entries, r->head->ledger_head.data);
+	if (r->shelf != NULL)
+		rc = heads_store(h, r->data[0], &r->shelf_epoch);
+	for (size_t i = 0; i < r->o->copies.count && rc == STATUS_OK; i++)
+		rc = heads_copy(h, r->o->copies.path[i], &owner, accepted);
+	if (rc != STATUS_OK)
+		return rc;
+	if (r->o->head != NULL)
+		judge(r, 0, r->o->head);
+	if (!h->old) {
+		h->wanted = own;
+		h->old = r->o->ledger == NULL && r->keys.living == NULL;
 	}
 	r->report.ledger_entries = own.count;
-	say_head("the ledger that is taken: entries and newest hash", &own);
-	if (!r->old)
+	heads_say("the ledger that is taken: entries and newest hash", &own);
+	if (!h->old)
 		return STATUS_OK;
-	say_head("a newer ledger is known of: entries (0: not known) and newest hash", &r->wanted);
+	heads_say("a newer ledger is known of: entries (0: not known) and newest hash", &h->wanted);
 	if (r->o->accept == NULL)
-		return refuse(r->o->ledger != NULL ? r->o->ledger : "", r->o->ledger != NULL ?
+		return refuse(r->o->ledger != NULL ? r->o->ledger : "--ledger", r->o->ledger != NULL ?
 		    "the ledger is older than what is known of it, or another: the erased would come back" :
-		    "there is no ledger: the erased would come back");
+		    "is not given, so there is no ledger: the erased would come back");
 	if (memcmp(r->o->accept, own.hash, SEAL_DIGEST_LEN) != 0)
 		return refuse("", "the hash typed is not that of the newest entry of the ledger that is taken");
 	r->report.resurrection = true;
@@ -329,6 +294,17 @@ out:
 	return rc;
 }
 
+/* Of whom there are records alone. */
+static void
+count_strangers(struct restore *r)
+{
+	size_t count;
+	const uint64_t *slot = records_strangers(r->records, &count);
+
+	for (size_t i = 0; i < count; i++)
+		r->report.strangers += !forget_has_slot(r->forget, slot[i]);
+}
+
 static int64_t
 ms_of(const Pdvault__V1__Timestamp *t)
 {
@@ -378,6 +354,7 @@ close_trees(struct restore *r)
 	    (rc = write_key_backups(r)) != STATUS_OK || (rc = bulk_commit(r->bulk)) != STATUS_OK)
 		return rc;
 	r->report.rows = *t;
+	count_strangers(r);
 	r->report.lookups_taken = entries_taken(r->entries);
 	next = forget_slots(r->forget) > next ? forget_slots(r->forget) : next;
 	next = t->slots > next ? t->slots : next;
@@ -409,8 +386,8 @@ put_resurrections(struct restore *r)
 		bytes_put64(p, (uint64_t)clock_wall_ms());
 		bytes_put64(p + 8, own.count);
 		memcpy(p + 16, own.hash, SEAL_DIGEST_LEN);
-		bytes_put64(p + 48, r->wanted.count);
-		memcpy(p + 56, r->wanted.hash, SEAL_DIGEST_LEN);
+		bytes_put64(p + 48, r->heads.wanted.count);
+		memcpy(p + 56, r->heads.wanted.hash, SEAL_DIGEST_LEN);
 		len += VAULT_RESURRECTION_LEN;
 	}
 	return len > 0 ? put_meta(r->bulk, META_KEY(META_RESURRECTED), bytes_of(all, len)) : STATUS_OK;

@@ -28,6 +28,8 @@ struct restore_paths {
  * living   instead of keys the folder of the store of a vault that is down and lacks records. Its anchor and
  *          key file are those of ${vault}; it opens until the restored one was started
  * ledger   a copy of the ledger; NULL: a living vault's own, else an empty one, which is refused
+ * copies   of the ledger, which the lost vault kept, as far as they are there: what one of them has must be
+ *          in the ledger, and one that cannot be read is passed over
  * head     SEAL_DIGEST_LEN bytes: a hash that must be in the ledger; or NULL
  * accept   SEAL_DIGEST_LEN bytes: hash of the newest entry of the ledger, which is taken although a newer
  *          one is known of; or NULL
@@ -40,6 +42,7 @@ struct restore_options {
 	const char *keys;
 	struct restore_paths recovery;
 	const char *living, *ledger;
+	struct restore_paths copies;
 	const uint8_t *head, *accept;
 	void (*lost)(void *arg, const uint8_t subject[static SUBJECT_ID_LEN]);
 	void *arg;
@@ -51,6 +54,7 @@ struct restore_report {
 	    shredded; /* restored; whose keys the ledger kept out, wholly or in part */
 	uint64_t damaged_keyrings, lookups_taken, ledger_entries, epoch, incarnation;
 	struct records_tally rows;
+	uint64_t strangers;			/* who have records, and neither keys nor an erasure */
 	bool resurrection;			/* o->accept was needed */
 };
 

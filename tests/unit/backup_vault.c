@@ -21,6 +21,7 @@ backup_vault_reset(const struct backup_bed_vault *rows)
 	struct backup_vault *v = &backup_vault;
 
 	v->rows = rows;
+	v->expires = INT32_MAX;
 	v->vault = 0;
 	memset(v->key_backup, 0x7b, sizeof(v->key_backup));
 	v->sealed = v->begun = v->finished = v->destroyed = v->lose_after = v->fail_after = 0;
@@ -62,6 +63,7 @@ begin(const Pdvault__Rpc__V1__Request *q, struct fake_reply *out)
 	    pdvault__v1__begin_backup_request__unpack(NULL, q->message.len, q->message.data);
 	uint8_t session[BACKUP_ID_LEN], vault[BACKUP_ID_LEN], sealed[BACKUP_SEALED_LEN];
 	uint8_t page[ROOT_PAGE_LEN] = {1}, key[32] = {7};
+	Pdvault__V1__Timestamp expires = PDVAULT__V1__TIMESTAMP__INIT;
 	bool keys = r->key_backup.len > 0;
 	size_t i;
 
@@ -75,13 +77,14 @@ begin(const Pdvault__Rpc__V1__Request *q, struct fake_reply *out)
 	memset(vault, backup_vault.vault, sizeof(vault));
 	if (backup_vault.vault != 0)
 		plan.head.vault = backup_message_bytes(vault, sizeof(vault));
+	expires.seconds = backup_vault.expires;
 	if (backup_vault.other_key)
 		plan.head.signing_key = backup_message_bytes(key, sizeof(key));
 	if (keys) {
 		plan.head.kind = PDVAULT__V1__BACKUP_KIND__KEYS;
 		plan.head.backup = r->key_backup;
 		plan.head.root_page = backup_message_bytes(page, sizeof(page));
-		plan.head.expire_time = plan.head.time;
+		plan.head.expire_time = &expires;
 		plan.head.recovery_key = plan.head.signing_key;
 		memset(sealed, SEALED + (int)++backup_vault.sealed, sizeof(sealed));
 		m.sealed_root = backup_message_bytes(sealed, sizeof(sealed));

@@ -18,6 +18,7 @@ struct backup_vault {
 	const struct backup_bed_vault *rows;
 	uint8_t vault;				/* makes its id; 0: the bed's */
 	uint8_t key_backup[BACKUP_ID_LEN];	/* the one that is outstanding */
+	int64_t expires;			/* seconds: of key backups */
 	unsigned sealed;			/* how often a root key was sealed, and what it looks like */
 	unsigned begun, finished, destroyed;	/* calls */
 	uint64_t sent;				/* bytes of rows */

@@ -377,6 +377,14 @@ keys(void **state)
 	assert_int_equal(backup_vault.destroyed, 1);
 	assert_false(exists(in(dirs[0], "root.sealed")));
 	assert_int_equal(filled_with(in(folder, "same")), 0);
+	assert_int_equal(RUN("backup", "keys", dirs[3], "--lifetime", "7"), EXITCODE_INVALID);
+	/* Its chunks are whole, and open nothing. */
+	assert_int_equal(RUN("backup", "verify", dirs[0]), EXITCODE_FAILED);
+	assert_string_equal(why.reason, "KEY_BACKUP_DESTROYED");
+	backup_vault.expires = 1;
+	assert_int_equal(RUN("backup", "keys", dirs[2]), 0);
+	assert_int_equal(RUN("backup", "verify", dirs[2]), EXITCODE_FAILED);
+	assert_string_equal(why.reason, "KEY_BACKUP_EXPIRED");
 	/* Once more is no harm. */
 	assert_int_equal(RUN("backup", "destroy", dirs[0], "--yes"), 0);
 }
