@@ -11,7 +11,7 @@
 #include "server/validate.h"
 
 #define LIFETIME_DEFAULT (7 * 24 * 3600u)
-#define LIFETIME_MAX (366 * 24 * 3600u)
+#define LIFETIME_MAX (KEY_BACKUP_LIFETIME_MAX_MS / 1000)
 #define LIST_MAX 1000u
 
 /* Into the arena; data is NULL beyond the budget. */

@@ -244,6 +244,9 @@ judge_final(struct vault *v, struct call *c, const struct erasure *e, const stru
 		return rc;
 	if ((r->backups = arena_alloc(c->arena, (all.count + 1) * sizeof(r->backups[0]))) == NULL)
 		return STATUS_NO_MEMORY;
+	/* Of what the other ledger knew nobody here can say whether it is gone, until it must have expired. */
+	if (vault_resurrected_ms(v) > 0)
+		end = vault_resurrected_ms(v) + KEY_BACKUP_LIFETIME_MAX_MS;
 	for (size_t i = 0; i < all.count; i++) {
 		const struct key_backup *b = &all.item[i];
 
@@ -255,7 +258,10 @@ judge_final(struct vault *v, struct call *c, const struct erasure *e, const stru
 		if ((r->backups[r->n_backups++] = service_key_backup(c, b)) == NULL)
 			return STATUS_NO_MEMORY;
 	}
-	r->state = r->n_backups > 0 ? PDVAULT__V1__ERASURE_STATE__SHREDDED : PDVAULT__V1__ERASURE_STATE__FINAL;
+	if (r->n_backups > 0 || (vault_resurrected_ms(v) > 0 && end > now))
+		r->state = PDVAULT__V1__ERASURE_STATE__SHREDDED;
+	else
+		r->state = PDVAULT__V1__ERASURE_STATE__FINAL;
 	return (r->final_time = service_time(c, end)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 

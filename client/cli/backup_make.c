@@ -19,6 +19,13 @@
 #define PAUSE_MS 1000u
 #define SLEEP_MAX_MS 20000u	/* a session ends a minute after its last call */
 
+/* Where a range begins, and what is wanted of it. */
+struct at {
+	const char *table;
+	uint8_t key[BACKUP_KEY_MAX];
+	size_t len;
+};
+
 /* One go, from BeginBackup on. */
 struct turn {
 	struct backup_make *m;
@@ -27,15 +34,9 @@ struct turn {
 	size_t count;
 	struct backup_buffer rows, diff;	/* of the range in the making; what differs from the base */
 	uint64_t rows_count;
+	struct at last;				/* row of the range */
 	int64_t started_ms;
 	struct backup_index had, base;		/* chunks of earlier tries; what the base has */
-};
-
-/* Where a range begins, and what is wanted of it. */
-struct at {
-	const char *table;
-	uint8_t key[BACKUP_KEY_MAX];
-	size_t len;
 };
 
 static int64_t
@@ -206,8 +207,12 @@ append(struct turn *t, const Pdvault__V1__ReadBackupResponse *answer, struct fai
 	if (answer->rows.len == 0)
 		return PDV_OK;
 	end = p + answer->rows.len;
-	while ((step = backup_row_next(&p, end, &row)) == BACKUP_ROW && !row.gone)
+	while ((step = backup_row_next(&p, end, &row)) == BACKUP_ROW && !row.gone &&
+	    row.key_len <= BACKUP_KEY_MAX &&
+	    backup_key_compare(row.key, row.key_len, t->last.key, t->last.len) > 0) {
+		memcpy(t->last.key, row.key, t->last.len = row.key_len);
 		t->rows_count++;
+	}
 	if (step != BACKUP_END)
 		return failure_set(f, PDV_DATA_LOSS, PDV_REASON_MALFORMED, "the vault sends what are no rows");
 	if (!backup_buffer_room(&t->rows, answer->rows.len))
@@ -226,7 +231,7 @@ fetch(struct turn *t, const struct at *a, ProtobufCBinaryData to, struct at *nex
 	bool more = true;
 
 	*next = *a;
-	t->rows.len = 0;
+	t->rows.len = t->last.len = 0;
 	t->rows_count = 0;
 	while (rc == PDV_OK && more && t->rows.len < BACKUP_RANGE_ROWS) {
 		Pdvault__V1__ReadBackupRequest q = request(t, next, to);

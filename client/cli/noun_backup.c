@@ -16,6 +16,7 @@
 #include "nouns.h"
 
 #define LIFETIME_MAX (366ul * 24 * 3600)
+#define RECOVERY_KEY_LEN 32u
 #define RATE_MAX 4096ul			/* MiB a second */
 #define MIB (1024u * 1024u)
 
@@ -318,10 +319,16 @@ noun_backup_list(const struct args *a, struct failure *f)
 	if ((rc = session_open(&s, a, 0, f)) != PDV_OK ||
 	    (rc = backup_call(&s, &backup_list_call, &q.base, &answer, f)) != PDV_OK)
 		goto out;
-	for (size_t i = 0; i < answer->n_backups; i++)
+	for (size_t i = 0; i < answer->n_backups && rc == PDV_OK; i++)
+		if (answer->backups[i]->backup.len != BACKUP_ID_LEN ||
+		    answer->backups[i]->recovery_key.len > RECOVERY_KEY_LEN)
+			rc = failure_set(
+			    f, PDV_DATA_LOSS, PDV_REASON_MALFORMED, "the vault sends what is no list");
+	for (size_t i = 0; i < answer->n_backups && rc == PDV_OK; i++)
 		(void)json_array_append_new(list, key_backup_json(answer->backups[i]));
-	rc = json_out_print(json_pack("{s:O}", "key_backups", list), a->values[FLAG_JSON] != NULL,
-	    STDOUT_FILENO, f);
+	if (rc == PDV_OK)
+		rc = json_out_print(json_pack("{s:O}", "key_backups", list), a->values[FLAG_JSON] != NULL,
+		    STDOUT_FILENO, f);
 	pdvault__v1__list_key_backups_response__free_unpacked(answer, NULL);
 out:
 	json_decref(list);

@@ -130,8 +130,8 @@ own_file_destroy(const char *path)
 {
 	uint8_t random[4096];
 	struct stat st;
-	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool ok = fd >= 0 && fstat(fd, &st) == 0;
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid();
 
 	if (fd < 0)
 		return errno == ENOENT;

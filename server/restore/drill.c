@@ -112,11 +112,15 @@ clean_others(struct drill *d, const char *place)
 static enum status
 make_folder(struct drill *d, const char *place)
 {
+	struct stat st;
 	enum status rc;
 
 	d->place = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->place < 0)
 		return refuse(place, "is no folder that can be opened: make it");
+	if (fstat(d->place, &st) != 0 || (st.st_uid != geteuid() && st.st_uid != 0) ||
+	    ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st.st_mode & S_ISVTX) == 0))
+		return refuse(place, "others can change what is in it: a drill needs a folder of its user's");
 	if (flock(d->place, LOCK_EX | LOCK_NB) != 0)
 		return refuse(place, "another drill is at work here");
 	if ((rc = clean_others(d, place)) != STATUS_OK || (rc = name_parts(d, place, TEMPLATE)) != STATUS_OK)

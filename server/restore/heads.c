@@ -40,17 +40,9 @@ heads_store(struct heads *h, struct input *in, uint64_t *epoch)
 	return rc == STATUS_ABSENT ? STATUS_CORRUPT : rc;
 }
 
-static bool
-is_accepted(struct heads_accepted a, const struct ledger_head *head)
-{
-	for (size_t at = 0; at + VAULT_RESURRECTION_LEN <= a.len; at += VAULT_RESURRECTION_LEN)
-		if (memcmp(a.p + at + 56, head->hash, SEAL_DIGEST_LEN) == 0)
-			return true;
-	return false;
-}
-
 enum status
-heads_copy(struct heads *h, const char *path, const struct forget_owner *o, struct heads_accepted accepted)
+heads_copy(struct heads *h, const char *path, const struct forget_owner *o,
+    const struct resurrections *earlier)
 {
 	struct ledger_head head;
 	struct forget *copy;
@@ -65,7 +57,7 @@ heads_copy(struct heads *h, const char *path, const struct forget_owner *o, stru
 	}
 	forget_head(copy, &head);
 	forget_free(copy);
-	if (is_accepted(accepted, &head) || forget_knows(h->ledger, &head))
+	if (resurrections_gave_up(earlier, &head) || forget_knows(h->ledger, &head))
 		return STATUS_OK;
 	log_event(LOG_RESTORE, LOG_S(PATH, path), LOG_N(COUNT, head.count),
 	    LOG_S(WHAT, "this copy of the ledger has what the ledger that is taken has not"));

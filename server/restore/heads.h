@@ -6,6 +6,7 @@
 #define SERVER_RESTORE_HEADS_H
 
 #include "server/restore/forget.h"
+#include "server/restore/resurrections.h"
 
 /* Start with all zero but the ledger. */
 struct heads {
@@ -24,16 +25,12 @@ void heads_judge(struct heads *h, const struct ledger_head *head);
 enum status heads_store(struct heads *h, struct input *in, uint64_t *epoch) MUST_USE;
 
 /*
- * heads_copy(h, path, o, accepted, len): a copy of the ledger that the vault kept, which may be newer than the
- * one that is named. One that is not there, cannot be read, or whose head was known to an earlier restore
- * that was forced (${accepted}: VAULT_RESURRECTION_LEN bytes of each), is passed over. STATUS_NO_MEMORY.
+ * heads_copy(h, path, o, earlier): a copy of the ledger that the vault kept, which may be newer than the one
+ * that is named. One that is not there, cannot be read, or was given up by an earlier restore, is passed over.
+ * STATUS_NO_MEMORY.
  */
-struct heads_accepted {
-	const uint8_t *p;
-	size_t len;
-};
 enum status heads_copy(struct heads *h, const char *path, const struct forget_owner *o,
-    struct heads_accepted accepted) MUST_USE;
+    const struct resurrections *earlier) MUST_USE;
 
 /* Into the log. */
 void heads_say(const char *what, const struct ledger_head *head);

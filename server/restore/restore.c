@@ -13,6 +13,7 @@
 #include "server/restore/keyrings.h"
 #include "server/restore/place.h"
 #include "server/restore/plant.h"
+#include "server/restore/resurrections.h"
 #include "server/store/key_backup.h"
 #include "server/store/subject.h"
 #include "server/store/vault_internal.h"
@@ -39,6 +40,7 @@ struct restore {
 	uint8_t *keyring;		/* secret memory: KEYRING_PADDED bytes */
 	uint8_t root_box[ROOT_BOX_LEN];
 	struct heads heads;		/* old: also without a ledger */
+	struct resurrections resurrections;
 	struct restore_report report;
 };
 
@@ -129,7 +131,6 @@ static enum status
 judge_ledger(struct restore *r)
 {
 	const struct forget_owner owner = { r->keys.vault, r->keys.public };
-	const struct heads_accepted accepted = { r->keys.resurrection, r->keys.resurrection_len };
 	struct heads *h = &r->heads;
 	struct ledger_head own;
 	enum status rc = STATUS_OK;
@@ -142,7 +143,7 @@ judge_ledger(struct restore *r)
 	if (r->shelf != NULL)
 		rc = heads_store(h, r->data[0], &r->shelf_epoch);
 	for (size_t i = 0; i < r->o->copies.count && rc == STATUS_OK; i++)
-		rc = heads_copy(h, r->o->copies.path[i], &owner, accepted);
+		rc = heads_copy(h, r->o->copies.path[i], &owner, &r->resurrections);
 	if (rc != STATUS_OK)
 		return rc;
 	if (r->o->head != NULL)
@@ -164,6 +165,19 @@ judge_ledger(struct restore *r)
 		return refuse("", "the hash typed is not that of the newest entry of the ledger that is taken");
 	r->report.resurrection = true;
 	return STATUS_OK;
+}
+
+/* All that any input knows of. */
+static enum status
+know_resurrections(struct restore *r)
+{
+	struct resurrections *all = &r->resurrections;
+	enum status rc = resurrections_add(all, bytes_of(r->keys.resurrection, r->keys.resurrection_len));
+
+	if (rc == STATUS_OK && r->head != NULL && r->head->resurrections.len > 0)
+		rc = resurrections_add(
+		    all, bytes_of(r->head->resurrections.data, r->head->resurrections.len));
+	return rc == STATUS_OK && r->shelf != NULL ? resurrections_of_store(all, r->data[0]) : rc;
 }
 
 /* A living vault has its own; a copy may not be ahead of it, for then the vault is an old copy itself. */
@@ -196,7 +210,8 @@ read_inputs(struct restore *r)
 	enum status rc;
 
 	if ((rc = keys_in_open(r->o, &r->keys)) != STATUS_OK || (rc = open_data(r)) != STATUS_OK ||
-	    (rc = open_ledger(r)) != STATUS_OK || (rc = judge_ledger(r)) != STATUS_OK)
+	    (rc = know_resurrections(r)) != STATUS_OK || (rc = open_ledger(r)) != STATUS_OK ||
+	    (rc = judge_ledger(r)) != STATUS_OK)
 		return rc;
 	if (r->keys.country_code != r->o->vault->country_code || r->keys.number != r->o->vault->number) {
 		log_event(LOG_FATAL, LOG_S(WHAT, "number or default_country_code are not those of the vault"),
@@ -327,7 +342,7 @@ write_key_backups(struct restore *r)
 		rc = known_add(&k, &b);
 	if (rc == STATUS_OK && used != NULL) {
 		b = (struct key_backup){ .created_ms = ms_of(used->time), .epoch = used->epoch,
-			.expires_ms = ms_of(used->expire_time), .slots = r->keys.root->next_slot };
+			.expires_ms = ms_of(used->expire_time), .slots = KEY_BACKUP_ALL_SLOTS };
 		memcpy(b.id, used->backup.data, sizeof(b.id));
 		memcpy(b.recovery_key, used->recovery_key.data, sizeof(b.recovery_key));
 		rc = known_add(&k, &b);
@@ -370,27 +385,19 @@ put_meta(void *arg, struct bytes key, struct bytes value)
 	return bulk_put(arg, STORE_META, key, value);
 }
 
+/* Whatever any input knows of, and this one. */
 static enum status
 put_resurrections(struct restore *r)
 {
-	uint8_t all[VAULT_RESURRECTIONS_MAX * VAULT_RESURRECTION_LEN];
-	size_t len = r->keys.resurrection_len;
-	struct ledger_head own;
-	uint8_t *p = all + len;
+	struct resurrections *all = &r->resurrections;
+	struct ledger_head taken;
+	enum status rc = STATUS_OK;
 
-	memcpy(all, r->keys.resurrection, len);
-	if (r->report.resurrection) {
-		if (len == sizeof(all))
-			return refuse("", "there were too many resurrections");
-		forget_head(r->forget, &own);
-		bytes_put64(p, (uint64_t)clock_wall_ms());
-		bytes_put64(p + 8, own.count);
-		memcpy(p + 16, own.hash, SEAL_DIGEST_LEN);
-		bytes_put64(p + 48, r->heads.wanted.count);
-		memcpy(p + 56, r->heads.wanted.hash, SEAL_DIGEST_LEN);
-		len += VAULT_RESURRECTION_LEN;
-	}
-	return len > 0 ? put_meta(r->bulk, META_KEY(META_RESURRECTED), bytes_of(all, len)) : STATUS_OK;
+	forget_head(r->forget, &taken);
+	if (r->report.resurrection)
+		rc = resurrections_new(all, clock_wall_ms(), &taken, &r->heads.wanted);
+	return rc == STATUS_OK && all->len > 0 ?
+	    put_meta(r->bulk, META_KEY(META_RESURRECTED), bytes_of(all->row, all->len)) : rc;
 }
 
 /* R5: with this commit there is a vault (K4). */

@@ -180,6 +180,7 @@ begin_keys(struct vault *v, struct session *s, const uint8_t *id)
 {
 	struct backup_begun *b = &s->begun;
 	const struct root *root = epoch_root(v->epochs, b->epoch);
+	uint8_t key[SEAL_RECOVERY_KEY_LEN];
 	struct bytes row, page;
 	enum status rc;
 
@@ -189,6 +190,9 @@ begin_keys(struct vault *v, struct session *s, const uint8_t *id)
 	if ((rc = key_backup_decode(bytes_of(id, KEY_BACKUP_ID_LEN), row, &b->row)) != STATUS_OK)
 		return rc;
 	if (!key_backup_is_open(&b->row, b->time_ms) || b->row.slots != KEY_BACKUP_ALL_SLOTS)
+		return STATUS_KEY_BACKUP_CLOSED;
+	/* Nobody signed the row, and a key that was given up must not get more: the configuration decides. */
+	if (!vault_recovery_key(v, key) || memcmp(key, b->row.recovery_key, sizeof(key)) != 0)
 		return STATUS_KEY_BACKUP_CLOSED;
 	rc = store_get(s->snapshot, STORE_META, META_KEY(META_ROOT), &page);
 	if (rc != STATUS_OK || page.len != ROOT_BOX_LEN || root == NULL)
@@ -328,6 +332,26 @@ copy(struct walk *w, uint8_t *out, size_t room, struct backup_got *got)
 	return rc == STATUS_ABSENT ? STATUS_OK : rc;
 }
 
+/* The row as it is now: from the commit on that destroys it, and from its expiry on, no key of it leaves. */
+static enum status
+still_open(struct vault *v, const struct backup_begun *b)
+{
+	struct store_snapshot *now = NULL;
+	struct key_backup k;
+	struct bytes row, id = bytes_of(b->backup.b, KEY_BACKUP_ID_LEN);
+	enum status rc;
+
+	if (!b->keys)
+		return STATUS_OK;
+	if ((rc = store_snapshot_new(v->store, &now)) == STATUS_OK &&
+	    (rc = store_snapshot_begin(now)) == STATUS_OK &&
+	    (rc = store_get(now, STORE_BACKUPS, id, &row)) == STATUS_OK &&
+	    (rc = key_backup_decode(id, row, &k)) == STATUS_OK && !key_backup_is_open(&k, clock_wall_ms()))
+		rc = STATUS_KEY_BACKUP_CLOSED;
+	store_snapshot_free(now);
+	return rc == STATUS_ABSENT ? STATUS_NO_KEY_BACKUP : rc;
+}
+
 enum status
 backup_read(struct vault *v, const struct backup_wanted *q, uint8_t *out, size_t room,
     struct backup_got *got)
@@ -346,7 +370,7 @@ backup_read(struct vault *v, const struct backup_wanted *q, uint8_t *out, size_t
 		memcpy(w.from, q->from.p, q->from.len);
 	if (!table_of(&s->begun, q->table, &w.table))
 		rc = STATUS_INVALID;
-	else
+	else if ((rc = still_open(v, &s->begun)) == STATUS_OK)
 		rc = q->digest != NULL ? compare(&w, q->digest, got) : copy(&w, out, room, got);
 	s->used_ms = now_ms();
 	must(pthread_mutex_unlock(&s->lock) == 0);

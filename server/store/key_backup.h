@@ -19,6 +19,7 @@
 #define KEY_BACKUP_ROW_MIN 72u
 #define KEY_BACKUP_ROW_MAX (KEY_BACKUP_ROW_MIN + KEY_BACKUP_NAME_MAX)
 #define KEY_BACKUP_ALL_SLOTS UINT64_MAX
+#define KEY_BACKUP_LIFETIME_MAX_MS (INT64_C(366) * 24 * 3600 * 1000)
 #define KEY_BACKUPS_OPEN_MAX 100u	/* outstanding at once */
 
 struct key_backup {

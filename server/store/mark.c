@@ -49,7 +49,7 @@ mark_load(const char *store, const char *name, struct mark_list *l)
 	l->len = 0;
 	if (rc != STATUS_OK)
 		return rc;
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) < 0)
 		return errno == ENOENT ? STATUS_OK : complain(path, "cannot be read");
 	n = read(fd, l->text, sizeof(l->text));
 	(void)close(fd);

@@ -123,10 +123,19 @@ read_identity(struct vault *v)
 		goto end;
 	}
 	rc = store_get(s, STORE_META, META_KEY(META_INCARNATION), &value);
-	if (rc != STATUS_OK || value.len != 8)
+	if (rc != STATUS_OK || value.len != 8) {
 		rc = STATUS_CORRUPT;
-	else
-		v->incarnation = bytes_get64(value.p);
+		goto end;
+	}
+	v->incarnation = bytes_get64(value.p);
+	rc = store_get(s, STORE_META, META_KEY(META_RESURRECTED), &value);
+	for (size_t at = 0; rc == STATUS_OK && at + VAULT_RESURRECTION_LEN <= value.len;
+	     at += VAULT_RESURRECTION_LEN) {
+		int64_t ms = (int64_t)bytes_get64(value.p + at);
+
+		v->resurrected_ms = ms > v->resurrected_ms ? ms : v->resurrected_ms;
+	}
+	rc = rc == STATUS_ABSENT ? STATUS_OK : rc;
 end:
 	store_snapshot_end(s);
 out:
@@ -315,6 +324,12 @@ vault_recovery_key(const struct vault *v, uint8_t out[static SEAL_RECOVERY_KEY_L
 {
 	memcpy(out, v->recovery_key, SEAL_RECOVERY_KEY_LEN);
 	return v->has_recovery_key;
+}
+
+int64_t
+vault_resurrected_ms(const struct vault *v)
+{
+	return v->resurrected_ms;
 }
 
 uint64_t

@@ -25,6 +25,7 @@ struct vault {
 	uint8_t public_key[SEAL_PUBLIC_LEN];
 	uint16_t number, country_code;
 	uint64_t incarnation;
+	int64_t resurrected_ms;
 	bool has_recovery_key;
 	uint8_t recovery_key[SEAL_RECOVERY_KEY_LEN];
 	bool force_class_d;		/* the operator knows */

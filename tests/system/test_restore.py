@@ -156,6 +156,9 @@ def killed_drills(b):
         if not kill:
             same(os.listdir(b.path('room')), [], 'what a drill leaves that was told to end')
     need(left > 0, 'none was killed while it had something')
+    os.chmod(b.path('room'), 0o777)
+    need(subprocess.run(drill, check=False, capture_output=True).returncode != 0, 'a place that others can change')
+    os.chmod(b.path('room'), 0o700)
     # The name of another's folder is not enough, nor is a link to one.
     os.mkdir(b.path('mine'), 0o700)
     write(b.path('mine', 'anchor'), b'mine')
@@ -442,6 +445,20 @@ def refusals(bin):
         b.cli('backup', 'data', b.path('again'))
         b.cli('backup', 'keys', b.path('again keys'))
         b.cli('ledger', 'export', b.path('again ledger'))
+        # Of what the other ledger knew of nobody can say that it is gone.
+        erasure = b.cli('subject', 'erase', people[1], '--yes', '--json').json['erasure']
+        for key_backup in b.cli('backup', 'list', '--outstanding', '--json').json['key_backups']:
+            b.cli('backup', 'destroy', key_backup['backup'], '--yes')
+        same(b.cli('erasure', 'get', erasure, '--json').json['state'], 'SHREDDED', 'an erasure after a resurrection')
+        b.cli('ledger', 'export', b.path('again ledger'))
+        lose(b)
+        # Keys from before it, data from after it: it is not forgotten.
+        head = b.cli_alone('ledger', 'verify', b.path('again ledger'), '--json').json['head']
+        restore(b, *data_args(b.path('again')), *keys_args(b, ledger='again ledger'), expect=REFUSED)
+        restore(b, *data_args(b.path('again')), *keys_args(b, ledger='again ledger'), '--accept-resurrection', head)
+        b.start()
+        same([r['ledger_head'] for r in b.status()['resurrections']], [said[0]['ledger_head'], head],
+             'what the data know of, and this one')
         lose(b)
         restore(b, *data_args(b.path('again')), *keys_args(b, keys='again keys', ledger='again ledger'))
         b.start()
@@ -541,6 +558,8 @@ def cut(bin):
         same(open(b.path('anchor'), 'rb').read(), b'somebody\'s', 'a file that a restore did not make')
         need(not os.path.exists(b.path('key.restoring')), 'a file that it was making')
         lose_all(b)
+        os.mkdir(b.path('store'))
+        os.mkfifo(b.path('store', 'restore.unfinished'))	# holds nobody up
         restore(b, *data_args(b.path('data')), *keys_args(b))
         vault = check_files(b)
         same(len(vault.people), 58, 'who is back')

@@ -247,6 +247,67 @@ completed_once(void **state)
 	assert_int_equal(ledger_entries(), entries);
 }
 
+static uint8_t rows[BACKUP_ROWS_MAX];
+
+static enum status
+read_some(const struct backup_begun *b, const char *table, struct bytes from, size_t room,
+    struct backup_got *got)
+{
+	const struct backup_wanted w = { .session = b->session.b, .table = table, .from = from };
+
+	return backup_read(bed.vault, &w, rows, room, got);
+}
+
+/* From the answer on that it is destroyed, and from its expiry on, no further key of it leaves. */
+static void
+closed_while_read(void **state)
+{
+	uint8_t id[16], key[16];
+	struct backup_begun b;
+	struct backup_got got;
+	enum status rc;
+
+	(void)state;
+	create(id);
+	assert_int_equal(allow(3600, key), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_OK);
+	assert_int_equal(read_some(&b, "keyrings", bytes_of(NULL, 0), BACKUP_ROWS_MAX, &got), STATUS_OK);
+	assert_int_equal(destroy(key), STATUS_OK);
+	assert_int_equal(read_some(&b, "keyrings", bytes_of(NULL, 0), BACKUP_ROWS_MAX, &got),
+	    STATUS_KEY_BACKUP_CLOSED);
+	assert_int_equal(allow(1, key), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_OK);
+	while ((rc = read_some(&b, "nodes", bytes_of(NULL, 0), BACKUP_ROWS_MAX, &got)) == STATUS_OK)
+		;			/* a second goes by */
+	assert_int_equal(rc, STATUS_KEY_BACKUP_CLOSED);
+}
+
+/* One that was begun for a recovery key which the configuration names no more gets nothing. */
+static void
+other_recovery_key(void **state)
+{
+	uint8_t id[16], key[16];
+	struct backup_begun b;
+
+	(void)state;
+	create(id);
+	assert_int_equal(allow(3600, key), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_OK);
+	vault_bed_stop(&bed);
+	bed.options.recovery_key[0] ^= 1;
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_KEY_BACKUP_CLOSED);
+	vault_bed_stop(&bed);
+	bed.options.recovery_key[0] ^= 1;
+	bed.options.has_recovery_key = false;
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_KEY_BACKUP_CLOSED);
+	vault_bed_stop(&bed);
+	bed.options.has_recovery_key = true;
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(backup_begin(bed.vault, key, &b), STATUS_OK);
+}
+
 /* Not more than so many at once. */
 static void
 many(void **state)
@@ -262,17 +323,6 @@ many(void **state)
 	assert_int_equal(allow(0, id), STATUS_OK);
 	memset(id, 0, sizeof(id));
 	assert_int_equal(destroy(id), STATUS_NO_KEY_BACKUP);
-}
-
-static uint8_t rows[BACKUP_ROWS_MAX];
-
-static enum status
-read_some(const struct backup_begun *b, const char *table, struct bytes from, size_t room,
-    struct backup_got *got)
-{
-	const struct backup_wanted w = { .session = b->session.b, .table = table, .from = from };
-
-	return backup_read(bed.vault, &w, rows, room, got);
 }
 
 /* A snapshot stays what it was; pieces of any size give the same rows; a digest is that of a whole range. */
@@ -418,6 +468,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(no_recovery_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(final, setup, teardown),
 		cmocka_unit_test_setup_teardown(completed_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(closed_while_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_recovery_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(many, setup, teardown),
 		cmocka_unit_test_setup_teardown(ranges, setup, teardown),
 		cmocka_unit_test_setup_teardown(grown, setup, teardown),

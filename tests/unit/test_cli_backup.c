@@ -311,6 +311,12 @@ refused(void **state)
 	assert_int_equal(RUN("backup", "data", dirs[1], "--since", dirs[0]), EXITCODE_FAILED);
 	assert_string_equal(why.reason, "OTHER_TABLES");
 	backup_vault.less_tables = false;
+	/* Rows that are in no order. */
+	backup_vault.twice = true;
+	assert_int_equal(RUN("backup", "data", dirs[3]), EXITCODE_FAILED);
+	assert_string_equal(why.reason, "MALFORMED_ANSWER");
+	backup_vault.twice = false;
+	scratch_remove(dirs[3]);
 	/* Begun since one, gone on with since none. */
 	assert_int_equal(RUN("backup", "data", dirs[1]), EXITCODE_FAILED);
 	assert_string_equal(why.reason, "NOT_EMPTY");
