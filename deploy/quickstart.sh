@@ -150,6 +150,7 @@ create() {
 
 # The port that a line of the log names: listening PATTERN.
 port_of() {
+	[ -e "$dir/log" ] || return 0
 	sed -n "/\"event\":\"listen\".*$1/s/.*\"other\":\([0-9]*\).*/\1/p" "$dir/log" | head -n 1
 }
 
