@@ -43,4 +43,5 @@ fi
 issue server serverAuth "DNS:localhost, IP:127.0.0.1, IP:::1, URI:spiffe://$domain/vault"
 for client in "$@"; do
 	issue "$client" clientAuth "URI:spiffe://$domain/$client"
+	echo "$PWD/$client.pem is for spiffe://$domain/$client"
 done

@@ -99,7 +99,7 @@ configure() {
 	step "certificates, recovery key, configuration ($dir)"
 	[ -e "$dir/recovery" ] || "$bin/pdvault" recovery new --out "$dir/recovery" >"$dir/out"
 	recovery=$("$bin/pdvault" recovery show "$dir/recovery" --json | grep -o '[0-9a-f]\{64\}')
-	"$root/deploy/certificates.sh" "$dir/certificates" operator
+	"$root/deploy/certificates.sh" "$dir/certificates" operator >"$dir/out"
 	cat >"$dir/pdvaultd.conf" <<-EOF
 		# Made by deploy/quickstart.sh. Port 0: any free one; DIR/env says which.
 		[vault]
