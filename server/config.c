@@ -14,8 +14,10 @@
 	{ "principal NAME", name, CONFIG_##type, offsetof(struct config_principal, place), NULL, \
 	    min, max, help }
 
-#define PRINCIPAL_PREFIX "principal "
-#define PRINCIPAL_NAME_MAX 32u
+#define SEAL_KEY(name, type, place, min, max, help)                                              \
+	{ "seal NAME", name, CONFIG_##type, offsetof(struct config_seal, place), "", min, max, help }
+
+#define NAME_MAX_ 32u	/* characters of the name of a principal, and one more than of a seal's */
 
 #define KIB ((uint64_t)1 << 10)
 #define MIB (KIB << 10)
@@ -43,9 +45,6 @@ static const struct config_key keys[] = {
 	KEY("anchor", "copies", PATHS, anchor_copies, "", 0, CONFIG_COPIES_MAX,
 	    "Further such files, with commas between them, each best on a device of its own: all are "
 	    "written and all are erased, any one of them opens the vault."),
-	KEY("seal file", "path", PATH, seal_file_path, NULL, 1, 0,
-	    "The key file (mode 0600) whose key wraps the root key. Best on another device than "
-	    "the anchor."),
 	KEY("ledger", "copies", PATHS, ledger_copies, "", 0, CONFIG_LEDGERS_MAX,
 	    "Files on other devices, with commas between them, to which each erasure is copied: what a "
 	    "restored vault has to forget again."),
@@ -103,17 +102,51 @@ static const struct config_key principal_keys[] = {
 	    "What it may call: names as Vault.GetIdentity, or Vault.* or *."),
 };
 
+static const struct config_key seal_keys[] = {
+	SEAL_KEY("kind", TEXT, kind, 0, 16,
+	    "What keeps the key that wraps the root key: file, credential, passphrase, pkcs11, tpm, recovery; where "
+	    "it is not given, the section's NAME. docs/KEYS.md."),
+	SEAL_KEY("path", PATH, path, 0, 0,
+	    "file, passphrase, pkcs11, tpm: the file (mode 0600) of its state; of kind file the key itself. Best "
+	    "on another device than the anchor."),
+	SEAL_KEY("credential", TEXT, credential, 0, 128,
+	    "credential: its name in CREDENTIALS_DIRECTORY; where it is not given, the section's NAME."),
+	SEAL_KEY("secret", TEXT, secret, 0, 512,
+	    "passphrase, pkcs11: where passphrase or PIN come from: ask (the terminal), fd:N, or file:PATH "
+	    "(absolute)."),
+	SEAL_KEY("module", PATH, module, 0, 0, "pkcs11: the module's shared library."),
+	SEAL_KEY("token", TEXT, token, 0, 32, "pkcs11: the token's label."),
+	SEAL_KEY("mechanism", TEXT, mechanism, 0, 16, "pkcs11: aes-gcm (the default) or rsa-oaep."),
+	SEAL_KEY("tcti", TEXT, tcti, 0, 256,
+	    "tpm: how it is reached, as tpm2-tss has it: device:/dev/tpmrm0 (the default), swtpm:port=2321."),
+};
+
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 _Static_assert(COUNT_OF(keys) <= 64, "the keys that were given are bits of one word");
+
+/* Sections of which there may be several, each with a name. */
+struct group {
+	const char *prefix;
+	const struct config_key *keys;
+	size_t count;
+	bool all;		/* every key must be given */
+};
+
+enum { GROUP_PRINCIPAL, GROUP_SEAL, GROUPS };
+static const struct group groups[GROUPS] = {
+	{ "principal ", principal_keys, COUNT_OF(principal_keys), true },
+	{ "seal ", seal_keys, COUNT_OF(seal_keys), false },
+};
 
 struct parse {
 	struct config *config;
 	const char *folder;
 	struct ini_faults *faults;
 	uint64_t given;			/* bit i: keys[i] was */
-	unsigned principal_given;
-	struct config_principal *principal;	/* the present section's, or NULL */
-	bool ignoring;				/* the present section is at fault */
+	const struct group *group;	/* the present section's, or NULL */
+	void *member;			/* what it is in the configuration */
+	unsigned member_line, member_given;
+	bool ignoring;			/* the present section is at fault */
 };
 
 __attribute__((format(printf, 4, 5))) static void
@@ -135,52 +168,88 @@ missing(struct parse *p, unsigned line, const char *section, const char *key)
 	ini_fault(p->faults, line, "[%s] lacks the key %s", section, key);
 }
 
-/* The section of a principal has ended: is it whole? */
 static void
-finish_principal(struct parse *p)
+check_principal(struct parse *p, const struct config_principal *who)
 {
-	const struct config_principal *who = p->principal;
-	unsigned i;
-
-	for (i = 0; who != NULL && i < COUNT_OF(principal_keys); i++)
-		if ((p->principal_given & (1u << i)) == 0)
-			missing(p, who->line, "principal NAME", principal_keys[i].name);
-	for (i = 0; who != NULL && who->spiffe != NULL && i + 1 < p->config->principal_count; i++)
+	for (unsigned i = 0; who->spiffe != NULL && i + 1 < p->config->principal_count; i++)
 		if (p->config->principals[i].spiffe != NULL
 		    && strcmp(p->config->principals[i].spiffe, who->spiffe) == 0)
 			ini_fault(p->faults, who->line, "the principal of line %u has this SPIFFE id",
 			    p->config->principals[i].line);
-	p->principal = NULL;
-	p->principal_given = 0;
+}
+
+/* The section of a principal or seal has ended: is it whole? */
+static void
+finish_member(struct parse *p)
+{
+	const struct group *g = p->group;
+
+	for (unsigned i = 0; g != NULL && i < g->count; i++) {
+		struct ini_pair pair = { .value = "", .line = p->member_line };
+		char why[CONFIG_WHY_MAX];
+
+		if ((p->member_given & (1u << i)) != 0)
+			continue;
+		if (g->all)
+			missing(p, p->member_line, g->keys[i].section, g->keys[i].name);
+		else if (config_value_set(&g->keys[i], pair.value, p->folder, p->member, why) != STATUS_OK)
+			ini_fault(p->faults, p->member_line, "out of memory");
+	}
+	if (g == &groups[GROUP_PRINCIPAL])
+		check_principal(p, p->member);
+	p->group = NULL;
+	p->member = NULL;
+	p->member_given = 0;
 }
 
 static bool
-principal_name_ok(const char *name)
+name_ok(const char *name, size_t most)
 {
 	size_t len = strlen(name);
 
-	return len > 0 && len <= PRINCIPAL_NAME_MAX
-	    && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
+	return len > 0 && len <= most && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
+}
+
+/* The next principal, or seal; NULL: there are too many. Where its name and its line go. */
+static void *
+next_member(struct config *c, const struct group *g, char ***name, unsigned **line)
+{
+	if (g == &groups[GROUP_PRINCIPAL] && c->principal_count < CONFIG_PRINCIPALS_MAX) {
+		struct config_principal *who = &c->principals[c->principal_count++];
+
+		*name = &who->name;
+		*line = &who->line;
+		return who;
+	}
+	if (g == &groups[GROUP_SEAL] && c->seal_count < CONFIG_SEALS_MAX) {
+		struct config_seal *seal = &c->seals[c->seal_count++];
+
+		*name = &seal->name;
+		*line = &seal->line;
+		return seal;
+	}
+	return NULL;
 }
 
 static void
-begin_principal(struct parse *p, const char *name, unsigned line)
+begin_member(struct parse *p, const struct group *g, const char *name, unsigned line)
 {
-	struct config *c = p->config;
-	struct config_principal *who = &c->principals[c->principal_count];
+	size_t most = g == &groups[GROUP_SEAL] ? NAME_MAX_ - 1 : NAME_MAX_;
+	int word = (int)strlen(g->prefix) - 1;
+	unsigned *its_line = NULL;
+	char **its_name = NULL;
 
 	p->ignoring = true;
-	if (!principal_name_ok(name)) {
-		ini_fault(p->faults, line, "a principal's name is 1 to %u of a-z 0-9 - _ .",
-		    PRINCIPAL_NAME_MAX);
-	} else if (c->principal_count == CONFIG_PRINCIPALS_MAX) {
-		ini_fault(p->faults, line, "more than %u principals", CONFIG_PRINCIPALS_MAX);
-	} else if ((who->name = strdup(name)) == NULL) {
+	if (!name_ok(name, most)) {
+		ini_fault(p->faults, line, "a %.*s's name is 1 to %zu of a-z 0-9 - _ .", word, g->prefix, most);
+	} else if ((p->member = next_member(p->config, g, &its_name, &its_line)) == NULL) {
+		ini_fault(p->faults, line, "more than %u %.*ss",
+		    g == &groups[GROUP_SEAL] ? CONFIG_SEALS_MAX : CONFIG_PRINCIPALS_MAX, word, g->prefix);
+	} else if ((*its_name = strdup(name)) == NULL) {
 		ini_fault(p->faults, line, "out of memory");
 	} else {
-		who->line = line;
-		c->principal_count++;
-		p->principal = who;
+		*its_line = p->member_line = line;
+		p->group = g;
 		p->ignoring = false;
 	}
 }
@@ -190,21 +259,24 @@ take_section(void *owner, const char *name, unsigned line)
 {
 	struct parse *p = owner;
 	struct nearest n = NEAREST_START(name);
-	size_t prefix = strlen(PRINCIPAL_PREFIX);
 	unsigned i;
 
-	finish_principal(p);
+	finish_member(p);
 	p->ignoring = false;
-	if (strncmp(name, PRINCIPAL_PREFIX, prefix) == 0) {
-		begin_principal(p, name + prefix, line);
-		return;
+	for (i = 0; i < GROUPS; i++) {
+		size_t prefix = strlen(groups[i].prefix);
+
+		if (strncmp(name, groups[i].prefix, prefix) == 0) {
+			begin_member(p, &groups[i], name + prefix, line);
+			return;
+		}
+		nearest_offer(&n, groups[i].keys[0].section);
 	}
 	for (i = 0; i < COUNT_OF(keys); i++) {
 		if (strcmp(keys[i].section, name) == 0)
 			return;
 		nearest_offer(&n, keys[i].section);
 	}
-	nearest_offer(&n, principal_keys[0].section);
 	unknown(p, line, &n, "unknown section [%s]", name);
 	p->ignoring = true;
 }
@@ -212,7 +284,7 @@ take_section(void *owner, const char *name, unsigned line)
 static void
 set(struct parse *p, const struct config_key *k, const struct ini_pair *pair)
 {
-	void *object = p->principal != NULL ? (void *)p->principal : (void *)p->config;
+	void *object = p->group != NULL ? p->member : (void *)p->config;
 	char why[CONFIG_WHY_MAX];
 	enum status rc = config_value_set(k, pair->value, p->folder, object, why);
 
@@ -222,18 +294,18 @@ set(struct parse *p, const struct config_key *k, const struct ini_pair *pair)
 }
 
 static void
-take_principal_pair(struct parse *p, const struct ini_pair *pair)
+take_member_pair(struct parse *p, const struct ini_pair *pair)
 {
 	struct nearest n = NEAREST_START(pair->key);
 	unsigned i;
 
-	for (i = 0; i < COUNT_OF(principal_keys); i++) {
-		if (strcmp(principal_keys[i].name, pair->key) == 0) {
-			p->principal_given |= 1u << i;
-			set(p, &principal_keys[i], pair);
+	for (i = 0; i < p->group->count; i++) {
+		if (strcmp(p->group->keys[i].name, pair->key) == 0) {
+			p->member_given |= 1u << i;
+			set(p, &p->group->keys[i], pair);
 			return;
 		}
-		nearest_offer(&n, principal_keys[i].name);
+		nearest_offer(&n, p->group->keys[i].name);
 	}
 	unknown(p, pair->line, &n, "unknown key %s in [%s]", pair->key, pair->section);
 }
@@ -247,8 +319,8 @@ take_pair(void *owner, const struct ini_pair *pair)
 
 	if (p->ignoring)
 		return;
-	if (p->principal != NULL) {
-		take_principal_pair(p, pair);
+	if (p->group != NULL) {
+		take_member_pair(p, pair);
 		return;
 	}
 	for (i = 0; i < COUNT_OF(keys); i++) {
@@ -271,7 +343,7 @@ complete(struct parse *p)
 	struct config *c = p->config;
 	unsigned i;
 
-	finish_principal(p);
+	finish_member(p);
 	for (i = 0; i < COUNT_OF(keys); i++) {
 		struct ini_pair pair = { .value = keys[i].preset };
 
@@ -284,6 +356,8 @@ complete(struct parse *p)
 	}
 	if (p->faults->count > 0)	/* what is not there cannot contradict */
 		return;
+	if (c->seal_count == 0)
+		ini_fault(p->faults, 0, "no [seal NAME]: nothing would open the anchor");
 	if (c->principal_count == 0)
 		ini_fault(p->faults, 0, "no [principal NAME]: nobody could call anything");
 	if (c->default_timeout_ms > c->max_timeout_ms)
@@ -304,7 +378,8 @@ config_parse(struct bytes text, const char *folder, struct config **out, struct 
 
 	if ((p.config = calloc(1, sizeof(*p.config))) == NULL
 	    || (p.config->principals =
-	        calloc(CONFIG_PRINCIPALS_MAX + 1, sizeof(*p.config->principals))) == NULL) {
+	        calloc(CONFIG_PRINCIPALS_MAX, sizeof(*p.config->principals))) == NULL
+	    || (p.config->seals = calloc(CONFIG_SEALS_MAX, sizeof(*p.config->seals))) == NULL) {
 		ini_fault(f, 0, "out of memory");
 		goto out;
 	}
@@ -359,6 +434,12 @@ config_free(struct config *c)
 			config_value_free(&principal_keys[k], &c->principals[i]);
 		free(c->principals[i].name);
 	}
+	for (i = 0; c->seals != NULL && i < c->seal_count; i++) {
+		for (k = 0; k < COUNT_OF(seal_keys); k++)
+			config_value_free(&seal_keys[k], &c->seals[i]);
+		free(c->seals[i].name);
+	}
+	free(c->seals);
 	free(c->principals);
 	free(c);
 }
@@ -383,5 +464,6 @@ config_help(FILE *to)
 	(void)fputs("| section | key | value | default | meaning |\n"
 	    "| --- | --- | --- | --- | --- |\n", to);
 	help_rows(to, keys, COUNT_OF(keys));
+	help_rows(to, seal_keys, COUNT_OF(seal_keys));
 	help_rows(to, principal_keys, COUNT_OF(principal_keys));
 }

@@ -17,6 +17,7 @@
 #define CONFIG_PATH_MAX 1024u		/* bytes of a path, made absolute or not */
 #define CONFIG_WORDS_MAX 64u		/* words of a list */
 #define CONFIG_PRINCIPALS_MAX 256u
+#define CONFIG_SEALS_MAX 8u
 #define CONFIG_COPIES_MAX 3u		/* files of the anchor besides the first */
 #define CONFIG_LEDGERS_MAX 4u		/* copies of the ledger */
 
@@ -45,8 +46,15 @@ struct config_principal {
 	unsigned line;			/* of its section */
 };
 
+/* A section [seal NAME]; strings that were not given are "". docs/KEYS.md. */
+struct config_seal {
+	char *name;
+	char *kind, *path, *credential, *secret, *module, *token, *mechanism, *tcti;
+	unsigned line;
+};
+
 struct config {
-	char *vault_path, *anchor_path, *seal_file_path;
+	char *vault_path, *anchor_path;
 	struct config_words anchor_copies, ledger_copies;
 	uint64_t ledger_late_ms;
 	struct config_public recovery_key;
@@ -71,6 +79,8 @@ struct config {
 
 	struct config_principal *principals;
 	unsigned principal_count;
+	struct config_seal *seals;
+	unsigned seal_count;
 };
 
 /*

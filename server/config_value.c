@@ -132,6 +132,19 @@ set_path(const struct target *t, const char *text)
 }
 
 static enum status
+set_text(const struct target *t, const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 127)
+			return expected(t, "%s was expected", config_value_form(CONFIG_TEXT));
+	if (len > t->key->max)
+		return expected(t, "at most %u characters were expected", (unsigned)t->key->max);
+	return (*(char **)t->place = strdup(text)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static enum status
 set_paths(const struct target *t, const char *text)
 {
 	static const char blanks[] = " \t";
@@ -281,6 +294,7 @@ static const struct type {
 } types[] = {
 	[CONFIG_PATH] = { set_path, "a path", NULL },
 	[CONFIG_PATHS] = { set_paths, "paths with commas between them", NULL },
+	[CONFIG_TEXT] = { set_text, "printable characters", NULL },
 	[CONFIG_COUNT] = { set_count, "a number", no_units },
 	[CONFIG_BYTES] = { set_bytes, "bytes, as 4096, 64K, 4M, 1G", byte_units },
 	[CONFIG_TIME] = { set_time, "a time, as 500ms, 10s, 5m, 1h", time_units },
@@ -312,6 +326,7 @@ config_value_free(const struct config_key *k, void *object)
 
 	switch (k->type) {
 	case CONFIG_PATH:
+	case CONFIG_TEXT:
 	case CONFIG_SPIFFE:
 		free(*(char **)place);
 		break;

@@ -10,6 +10,7 @@
 enum config_type {
 	CONFIG_PATH,		/* char *: a path */
 	CONFIG_PATHS,		/* struct config_words: up to max paths with commas between them, or none */
+	CONFIG_TEXT,		/* char *: up to max printable characters */
 	CONFIG_COUNT,		/* uint64_t */
 	CONFIG_BYTES,		/* uint64_t: a number with K, M, G or T (powers of 1024) */
 	CONFIG_TIME,		/* uint64_t, milliseconds: a number with ms, s, m or h */
@@ -24,7 +25,7 @@ enum config_type {
 struct config_key {
 	const char *section, *name;
 	enum config_type type;
-	size_t place;			/* offset in struct config or struct config_principal */
+	size_t place;			/* offset in struct config or of what its section is of */
 	const char *preset;		/* as written; NULL: must be given */
 	uint64_t min, max;
 	const char *help;

@@ -32,6 +32,9 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(ANCHOR_RETIRED, "anchor_retired", WARN)             \
 	X(RECOVERY, "recovery", INFO)                         \
 	X(RECOVERY_REFUSED, "recovery_refused", ERROR)        \
+	X(SEAL, "seal", ERROR)                                \
+	X(SEAL_CHANGED, "seal_changed", INFO)                 \
+	X(JOB, "job", INFO)                                   \
 	X(STORE_ERROR, "store_error", ERROR)                  \
 	X(STORE_FULL, "store_full", WARN)                     \
 	X(READ_ONLY, "read_only", ERROR)                      \
@@ -52,6 +55,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 #define LOG_KEYS(X)             \
 	X(STATUS, "status")     \
 	X(WHAT, "what")         \
+	X(NAME, "name")         \
 	X(PATH, "path")         \
 	X(LINE, "line")         \
 	X(ERRNO, "errno")       \

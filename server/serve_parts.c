@@ -28,18 +28,34 @@ serve_labels(unsigned *count)
 	return names;
 }
 
+static struct provider_options
+seal_options(const struct config *c, const struct config_seal *s)
+{
+	struct provider_options o = { .name = s->name, .kind = s->kind[0] != '\0' ? s->kind : s->name,
+		.path = s->path, .secret = s->secret, .module = s->module, .token = s->token,
+		.mechanism = s->mechanism, .tcti = s->tcti,
+		.public = c->recovery_key.given ? c->recovery_key.key : NULL };
+
+	if (!provider_has_file(o.kind))
+		o.path = s->credential;
+	return o;
+}
+
 void
 serve_vault_options(const struct config *c, bool force_class_d, struct vault_options *out)
 {
 	*out = (struct vault_options){
 		.store_path = c->vault_path, .anchor = { { c->anchor_path }, 1 },
-		.key_path = c->seal_file_path, .number = (uint16_t)c->vault_number,
+		.number = (uint16_t)c->vault_number,
 		.map_bytes = c->map_bytes, .reserve_bytes = c->reserve_bytes,
 		.country_code = (uint16_t)c->country_code, .force_class_d = force_class_d,
 		.has_recovery_key = c->recovery_key.given,
 	};
 	_Static_assert(CONFIG_PUBLIC_LEN == SEAL_RECOVERY_KEY_LEN, "one key");
 	memcpy(out->recovery_key, c->recovery_key.key, sizeof(out->recovery_key));
+	_Static_assert(CONFIG_SEALS_MAX == PROVIDER_MAX, "all of them");
+	for (unsigned i = 0; i < c->seal_count; i++)
+		out->seal[out->seal_count++] = seal_options(c, &c->seals[i]);
 	_Static_assert(CONFIG_COPIES_MAX + 1 == ANCHOR_FILES_MAX, "path and copies");
 	for (unsigned i = 0; i < c->anchor_copies.count; i++)
 		out->anchor.path[out->anchor.count++] = c->anchor_copies.word[i];

@@ -60,6 +60,7 @@
 	X(READ_ONLY, UNAVAILABLE, "READ_ONLY", "the vault takes no writes at present")             \
 	X(DRAINING, UNAVAILABLE, "DRAINING", "the vault is stopping")                              \
 	X(ANCHOR, UNAVAILABLE, "ANCHOR_UNAVAILABLE", "the anchor could not be written")            \
+	X(SEAL, UNAVAILABLE, "SEAL_UNAVAILABLE", "the seal provider cannot be reached or does not work")    \
 	X(INDETERMINATE, UNKNOWN, "OUTCOME_INDETERMINATE",                                         \
 	    "a storage error: whether this was done will be known after the restart")              \
 	X(FORGED, DATA_LOSS, "INTEGRITY", "stored data do not open under their key")               \

@@ -149,7 +149,9 @@ verb_check(const struct config *c, const struct verb_options *o)
 	serve_vault_options(c, o->force_class_d, &vo);
 	ok &= check_tls(c);
 	ok &= check_place("store", c->vault_path, S_IFDIR, 0) && check_begun(c->vault_path);
-	ok &= check_place("key file", c->seal_file_path, S_IFREG, 0);
+	for (unsigned i = 0; i < vo.seal_count; i++)
+		if (provider_has_file(vo.seal[i].kind))
+			ok &= check_place("seal", vo.seal[i].path, S_IFREG, 0);
 	for (size_t i = 0; i < vo.anchor.count; i++)
 		ok &= check_anchor(vo.anchor.path[i], o->force_class_d);
 	ok &= check_twice(&vo.anchor);

@@ -54,12 +54,14 @@ anchor_open(const struct anchor_options *o, struct anchor **out)
 	struct anchor *a = calloc(1, sizeof(*a));
 	enum status rc = STATUS_NO_MEMORY;
 
-	must(o->provider_count > 0 && o->provider_count <= PROVIDER_MAX && o->files.count > 0);
+	must(o->files.count > 0);
 	if (a == NULL)
 		return rc;
 	a->o = *o;
 	if ((a->out = secret_pages(ANCHOR_SLOT_LEN)) == NULL ||
-	    (a->in = secret_pages(ANCHOR_SLOT_LEN)) == NULL)
+	    (a->in = secret_pages(ANCHOR_SLOT_LEN)) == NULL ||
+	    (a->seals = secret_alloc(sizeof(*a->seals))) == NULL ||
+	    (a->found = secret_alloc(sizeof(*a->found))) == NULL)
 		goto out;
 	if ((rc = open_files(a, &o->files, false)) != STATUS_OK ||
 	    (rc = open_files(a, &o->retiring, true)) != STATUS_OK)
@@ -83,6 +85,8 @@ anchor_close(struct anchor *a)
 	}
 	secret_pages_free(a->out, ANCHOR_SLOT_LEN);
 	secret_pages_free(a->in, ANCHOR_SLOT_LEN);
+	secret_free(a->seals, sizeof(*a->seals));
+	secret_free(a->found, sizeof(*a->found));
 	free(a);
 }
 
@@ -141,9 +145,21 @@ anchor_load(struct anchor *a, size_t file, uint64_t epoch, struct key *root)
 	return anchor_file_load(a, &a->file[file], epoch, root);
 }
 
+const struct anchor_seals *
+anchor_seals(const struct anchor *a)
+{
+	return a->seals;
+}
+
+void
+anchor_reseal(struct anchor *a, const struct anchor_seals *seals)
+{
+	must(seals->count > 0 && seals->count <= PROVIDER_MAX);
+	*a->seals = *seals;
+}
+
 enum status
-anchor_spread(struct anchor *a, uint64_t epoch, const uint8_t commitment[static SEAL_DIGEST_LEN],
-    const struct key *root)
+anchor_spread(struct anchor *a, const struct root *root)
 {
 	struct anchor_file *f = NULL, *lacks[ANCHOR_FILES_MAX];
 	enum status rc = STATUS_OK;
@@ -156,18 +172,17 @@ anchor_spread(struct anchor *a, uint64_t epoch, const uint8_t commitment[static 
 		if (anchor_file_ours(a, f) == STATUS_REFUSED)
 			rc = STATUS_REFUSED;
 	while (rc == STATUS_OK && (f = next(a, f, false)) != NULL)
-		if (anchor_file_gives(a, f, epoch, root) != STATUS_OK &&
+		if (anchor_file_gives(a, f, root) != STATUS_OK &&
 		    (rc = anchor_file_ours(a, f)) == STATUS_OK)
 			lacks[count++] = f;
 	for (size_t i = 0; i < count && rc == STATUS_OK; i++)
-		if ((rc = anchor_file_write(a, lacks[i], epoch, commitment, root)) == STATUS_OK)
-			log_event(LOG_ANCHOR_WRITTEN, LOG_S(PATH, lacks[i]->path), LOG_N(EPOCH, epoch));
+		if ((rc = anchor_file_write(a, lacks[i], root)) == STATUS_OK)
+			log_event(LOG_ANCHOR_WRITTEN, LOG_S(PATH, lacks[i]->path), LOG_N(EPOCH, root->epoch));
 	return rc;
 }
 
 enum status
-anchor_prepare(struct anchor *a, uint64_t epoch, const uint8_t commitment[static SEAL_DIGEST_LEN],
-    const struct key *root)
+anchor_prepare(struct anchor *a, const struct root *root)
 {
 	struct anchor_file *f = NULL;
 	enum status rc = STATUS_OK;
@@ -175,7 +190,7 @@ anchor_prepare(struct anchor *a, uint64_t epoch, const uint8_t commitment[static
 	if (a->o.read_only)
 		return STATUS_READ_ONLY;
 	while (rc == STATUS_OK && (f = next(a, f, false)) != NULL)
-		rc = anchor_file_write(a, f, epoch, commitment, root);
+		rc = anchor_file_write(a, f, root);
 	return rc;
 }
 
@@ -220,13 +235,13 @@ anchor_retire(struct anchor *a)
 }
 
 enum status
-anchor_verify(struct anchor *a, uint64_t epoch, const struct key *root)
+anchor_verify(struct anchor *a, const struct root *root)
 {
 	struct anchor_file *f = NULL;
 	enum status rc = STATUS_OK, one;
 
 	while ((f = next(a, f, false)) != NULL) {
-		if ((one = anchor_file_gives(a, f, epoch, root)) == STATUS_OK)
+		if ((one = anchor_file_gives(a, f, root)) == STATUS_OK)
 			continue;
 		rc = one;
 		errno = 0;

@@ -1,7 +1,8 @@
 /*
  * The anchor: a pre-allocated file with two slots, or a few of them on several devices, never
  * truncated, renamed or unlinked. A slot holds the root key of one epoch, wrapped for every
- * provider under a key that also needs all of the slot's 64 KiB of random stripes. Slot (epoch
+ * seal under a key that also needs all of the slot's 64 KiB of random stripes; and, under the root key, the
+ * keys of all seals, so that whichever of them opens it, the next slot is wrapped for the others, too. Slot (epoch
  * mod 2) belongs to an epoch. A slot is immutable until it is overwritten; it has no state: the
  * store decides which epoch is the present one. All files are written and all are erased, or
  * it counts as not done; any one of them opens the vault.
@@ -17,6 +18,7 @@
 #include <stdint.h>
 
 #include "server/keys/provider.h"
+#include "server/keys/root.h"
 #include "server/keys/seal.h"
 
 #define ANCHOR_BLOCK 4096u
@@ -28,6 +30,11 @@
 #define ANCHOR_SLOTS_MAX (2u * 2u * ANCHOR_FILES_MAX)	/* of the files, and of those that retire */
 
 struct anchor;
+
+/* A recovery key with its secret half: `pdvaultd recover --recovery`. */
+struct anchor_recovery {
+	uint8_t public[SEAL_RECOVERY_KEY_LEN], secret[SEAL_RECOVERY_KEY_LEN];
+};
 
 struct anchor_paths {
 	const char *path[ANCHOR_FILES_MAX];
@@ -42,12 +49,36 @@ enum anchor_class {
 	ANCHOR_CLASS_D = 'D',	/* copies may remain: copy on write, network, swapped memory */
 };
 
+/* One seal of a vault: a version of a provider for which the root key is wrapped. */
+enum anchor_seal_kind { ANCHOR_SEAL_KEK = 1, ANCHOR_SEAL_RECOVERY = 2 };
+struct anchor_seal {
+	enum anchor_seal_kind kind;
+	uint8_t id[PROVIDER_ID_LEN];
+	char name[PROVIDER_NAME_MAX + 1];	/* of the provider */
+	struct key key;			/* KEK; of a recovery key the public half */
+	uint64_t since;			/* first epoch whose slot was wrapped for it */
+	int64_t made_ms;
+};
+
+/* All of them. In secret memory. */
+struct anchor_seals {
+	unsigned count;			/* 1 to PROVIDER_MAX */
+	struct anchor_seal seal[PROVIDER_MAX];
+	/*
+	 * What is known of seals that were: slots of epochs below ${lasting} may open with a secret that nothing
+	 * destroyed (0: none); the worst class of those that were destroyed (0: none was).
+	 */
+	uint64_t lasting;
+	uint8_t dead_class;
+};
+
 struct anchor_options {
 	struct anchor_paths files;		/* at least one */
 	struct anchor_paths retiring;		/* only read, until anchor_retire() */
 	uint8_t vault[16];
-	const struct provider *providers;	/* borrowed; outlive the anchor */
-	size_t provider_count;
+	const struct provider_kek *keks;	/* what may open it; borrowed, until it is loaded or made */
+	size_t kek_count;
+	const struct anchor_recovery *recovery;	/* or NULL: what else may open it; borrowed so */
 	bool read_only;		/* never written: those that write answer STATUS_READ_ONLY */
 };
 
@@ -86,28 +117,32 @@ enum status anchor_survey(struct anchor *a, size_t file, struct anchor_slot out[
 
 /*
  * anchor_load(a, file, epoch, root): the root key of ${epoch} out of that file, unwrapped by the
- * first provider that can. STATUS_ABSENT: no valid slot of that epoch. STATUS_FORGED: no provider
- * opens it. STATUS_IO.
+ * first KEK that can; the seals of that slot become those of the anchor. STATUS_ABSENT: no valid slot of that
+ * epoch. STATUS_FORGED: nothing opens it. STATUS_IO.
  */
 enum status anchor_load(struct anchor *a, size_t file, uint64_t epoch, struct key *root) MUST_USE;
 
+/* The seals that the next slots are wrapped for; none before anchor_load() or anchor_reseal(). */
+const struct anchor_seals *anchor_seals(const struct anchor *a);
+
+/* Others, copied: from the next anchor_prepare() on. */
+void anchor_reseal(struct anchor *a, const struct anchor_seals *seals);
+
 /*
- * anchor_spread(a, epoch, commitment, root): files that do not give ${root} for the present epoch
+ * anchor_spread(a, root): files that do not give the root key for the present epoch
  * are written as by anchor_prepare(): new ones, and those that were away. STATUS_REFUSED: one, of those
  * that retire too, is the anchor of another vault; STATUS_IO: one cannot be read; none was written.
  * STATUS_ANCHOR: not all were.
  */
-enum status anchor_spread(struct anchor *a, uint64_t epoch,
-    const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root) MUST_USE;
+enum status anchor_spread(struct anchor *a, const struct root *root) MUST_USE;
 
 /*
- * K3. anchor_prepare(a, epoch, commitment, root): writes slot (epoch mod 2) of every file for every
- * provider with fresh stripes, flushes, reads it back past the cache, and unwraps what was read once.
+ * K3. anchor_prepare(a, root): writes slot (epoch mod 2) of every file for every seal with fresh
+ * stripes, flushes, reads it back past the cache, and opens each wrap of what was read (but a recovery key's).
  * STATUS_ANCHOR: nothing may rest on it; the other slots are untouched. A file that was unlinked,
  * linked or changed in length or mode since is not written.
  */
-enum status anchor_prepare(struct anchor *a, uint64_t epoch,
-    const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root) MUST_USE;
+enum status anchor_prepare(struct anchor *a, const struct root *root) MUST_USE;
 
 /*
  * K5. anchor_settle(a, epoch): overwrites the slots that are not ${epoch}'s with random bytes,
@@ -122,11 +157,11 @@ enum status anchor_settle(struct anchor *a, uint64_t epoch) MUST_USE;
 enum status anchor_retire(struct anchor *a) MUST_USE;
 
 /*
- * Reads the live slot of each file again past the cache and unwraps it; it must give ${root}.
+ * Reads the live slot of each file again past the cache and opens each wrap; they must give the root key.
  * STATUS_IO; STATUS_ABSENT: a slot is damaged; STATUS_FORGED: it gives another key, or does not open; of
  * several the last.
  */
-enum status anchor_verify(struct anchor *a, uint64_t epoch, const struct key *root) MUST_USE;
+enum status anchor_verify(struct anchor *a, const struct root *root) MUST_USE;
 
 /*
  * The class of where the files lie, the worst of them, looked up anew; *why becomes a static text such as

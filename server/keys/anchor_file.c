@@ -15,6 +15,7 @@ wipe(struct anchor *a)
 {
 	sodium_memzero(a->out, ANCHOR_SLOT_LEN);
 	sodium_memzero(a->in, ANCHOR_SLOT_LEN);
+	sodium_memzero(a->found, sizeof(*a->found));
 }
 
 enum status
@@ -44,7 +45,7 @@ anchor_file_open(struct anchor *a, struct anchor_file *f)
 	return rc;
 }
 
-/* The root key out of what was read into a->in. */
+/* The root key out of what was read into a->in, and its seals into a->found. */
 static enum status
 unwrap(struct anchor *a, uint64_t epoch, struct key *root)
 {
@@ -53,8 +54,9 @@ unwrap(struct anchor *a, uint64_t epoch, struct key *root)
 	enum status rc = STATUS_ABSENT;
 
 	anchor_slot_decode(a->in, a->o.vault, (unsigned)(epoch % 2), &slot, digest);
-	if (slot.valid && slot.epoch == epoch)
-		rc = anchor_slot_unwrap(a->in, digest, &a->o, root);
+	if (slot.valid && slot.epoch == epoch &&
+	    (rc = anchor_slot_unwrap(a->in, digest, &a->o, root)) == STATUS_OK)
+		rc = anchor_slot_seals(a->in, digest, root, a->found);
 	sodium_memzero(digest, sizeof(digest));
 	return rc;
 }
@@ -68,30 +70,54 @@ anchor_file_load(struct anchor *a, struct anchor_file *f, uint64_t epoch, struct
 		errno = 0;
 		anchor_io_complain(f->path, "no configured provider opens the slot");
 	}
+	if (rc == STATUS_OK)
+		*a->seals = *a->found;
 	wipe(a);
 	return rc;
 }
 
-/* Whether what is in a->in gives ${root} back. */
-static enum status
-gives(struct anchor *a, uint64_t epoch, const struct key *root)
+/* In constant time, and whatever padding a struct has. */
+static bool
+same_seals(const struct anchor_seals *a, const struct anchor_seals *b)
 {
-	struct key got = { { 0 } };
-	enum status rc = unwrap(a, epoch, &got);
+	bool same = a->count == b->count && a->lasting == b->lasting && a->dead_class == b->dead_class;
 
-	if (rc == STATUS_OK && sodium_memcmp(got.b, root->b, SEAL_KEY_LEN) != 0)
-		rc = STATUS_FORGED;
-	seal_key_wipe(&got);
+	for (unsigned i = 0; i < a->count && same; i++) {
+		const struct anchor_seal *x = &a->seal[i], *y = &b->seal[i];
+
+		same = x->kind == y->kind && memcmp(x->id, y->id, sizeof(x->id)) == 0 &&
+		    strcmp(x->name, y->name) == 0 && seal_key_equal(&x->key, &y->key) &&
+		    x->since == y->since && x->made_ms == y->made_ms;
+	}
+	return same;
+}
+
+/* Whether what is in a->in gives ${root} back, by each of the seals. */
+static enum status
+gives(struct anchor *a, const struct root *root)
+{
+	const struct anchor_content c = { .vault = a->o.vault, .root = root, .seals = a->seals };
+	uint8_t digest[SEAL_DIGEST_LEN];
+	struct anchor_slot slot;
+	enum status rc = STATUS_ABSENT;
+
+	anchor_slot_decode(a->in, a->o.vault, (unsigned)(root->epoch % 2), &slot, digest);
+	if (slot.valid && slot.epoch == root->epoch) {
+		rc = anchor_slot_seals(a->in, digest, &root->self, a->found);
+		if (rc == STATUS_OK && (!same_seals(a->found, a->seals) || !anchor_slot_is(a->in, digest, &c)))
+			rc = STATUS_FORGED;
+	}
+	sodium_memzero(digest, sizeof(digest));
 	return rc;
 }
 
 enum status
-anchor_file_gives(struct anchor *a, struct anchor_file *f, uint64_t epoch, const struct key *root)
+anchor_file_gives(struct anchor *a, struct anchor_file *f, const struct root *root)
 {
-	enum status rc = anchor_io_read(a, f, (unsigned)(epoch % 2));
+	enum status rc = anchor_io_read(a, f, (unsigned)(root->epoch % 2));
 
 	if (rc == STATUS_OK)
-		rc = gives(a, epoch, root);
+		rc = gives(a, root);
 	wipe(a);
 	return rc;
 }
@@ -142,22 +168,19 @@ still_ours(const struct anchor_file *f)
 }
 
 enum status
-anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch,
-    const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root)
+anchor_file_write(struct anchor *a, struct anchor_file *f, const struct root *root)
 {
-	const struct anchor_content c = {
-		.vault = a->o.vault, .epoch = epoch, .commitment = commitment,
-		.providers = a->o.providers, .provider_count = a->o.provider_count, .root = root
-	};
+	const struct anchor_content c = { .vault = a->o.vault, .root = root, .seals = a->seals };
 	enum status rc;
 
 	if (!still_ours(f))
 		return STATUS_ANCHOR;
 	seal_random(a->out + ANCHOR_BLOCK, ANCHOR_STRIPES);
-	anchor_slot_encode(a->out, &c);
+	rc = anchor_slot_encode(a->out, &c);
 	/* K3: nothing rests on this slot until it was read back from the device. */
-	rc = anchor_io_replace(a, f, (unsigned)(epoch % 2));
-	if (rc == STATUS_OK && gives(a, epoch, root) != STATUS_OK) {
+	if (rc == STATUS_OK)
+		rc = anchor_io_replace(a, f, (unsigned)(root->epoch % 2));
+	if (rc == STATUS_OK && gives(a, root) != STATUS_OK) {
 		errno = 0;
 		anchor_io_complain(f->path, "the slot read back does not give the root key");
 		rc = STATUS_ANCHOR;

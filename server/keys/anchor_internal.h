@@ -27,6 +27,7 @@ struct anchor {
 	struct anchor_file file[2 * ANCHOR_FILES_MAX];
 	size_t files;			/* those that retire come last */
 	uint8_t *out, *in;		/* ANCHOR_SLOT_LEN each, whole pages, locked */
+	struct anchor_seals *seals, *found;	/* secret memory; those of a slot that was just read */
 };
 
 /* --- anchor_file.c: one file. All wipe the buffers before they return. --- */
@@ -38,16 +39,14 @@ enum status anchor_file_open(struct anchor *a, struct anchor_file *f) MUST_USE;
 enum status anchor_file_load(struct anchor *a, struct anchor_file *f, uint64_t epoch,
     struct key *root) MUST_USE;
 
-/* Whether the slot of ${epoch} gives ${root}: as anchor_verify(). */
-enum status anchor_file_gives(struct anchor *a, struct anchor_file *f, uint64_t epoch,
-    const struct key *root) MUST_USE;
+/* Whether its slot gives ${root} by every seal: as anchor_verify(). */
+enum status anchor_file_gives(struct anchor *a, struct anchor_file *f, const struct root *root) MUST_USE;
 
 /* STATUS_REFUSED: a slot of it is a whole one of another vault, it is not ours to write. STATUS_IO: else. */
 enum status anchor_file_ours(struct anchor *a, struct anchor_file *f) MUST_USE;
 
 /* As anchor_prepare(). */
-enum status anchor_file_write(struct anchor *a, struct anchor_file *f, uint64_t epoch,
-    const uint8_t commitment[static SEAL_DIGEST_LEN], const struct key *root) MUST_USE;
+enum status anchor_file_write(struct anchor *a, struct anchor_file *f, const struct root *root) MUST_USE;
 
 /* Overwrites slot ${place} with random bytes: as anchor_settle(). */
 enum status anchor_file_erase(struct anchor *a, struct anchor_file *f, unsigned place) MUST_USE;
@@ -56,17 +55,14 @@ enum status anchor_file_erase(struct anchor *a, struct anchor_file *f, unsigned 
 
 struct anchor_content {
 	const uint8_t *vault;			/* 16 bytes */
-	uint64_t epoch;
-	const uint8_t *commitment;		/* SEAL_DIGEST_LEN bytes */
-	const struct provider *providers;
-	size_t provider_count;
-	const struct key *root;
+	const struct root *root;		/* its key, epoch and commitment */
+	const struct anchor_seals *seals;
 };
 
 #define ANCHOR_SLOT_VAULT 16u	/* offset of the vault's id */
 
-/* Makes the header block of a slot whose stripes are filled in. */
-void anchor_slot_encode(uint8_t slot[static ANCHOR_SLOT_LEN], const struct anchor_content *c);
+/* Makes the header block of a slot whose stripes are filled in. STATUS_REFUSED: a recovery key is none. */
+enum status anchor_slot_encode(uint8_t slot[static ANCHOR_SLOT_LEN], const struct anchor_content *c) MUST_USE;
 
 /*
  * out->valid: a whole slot of this vault that may stand at ${place} (0 or 1). digest becomes
@@ -76,12 +72,19 @@ void anchor_slot_decode(const uint8_t slot[static ANCHOR_SLOT_LEN], const uint8_
     unsigned place, struct anchor_slot *out, uint8_t digest[static SEAL_DIGEST_LEN]);
 
 /*
- * The root key out of a valid slot, by the first of o->providers that has a wrap there which
- * opens. STATUS_FORGED: none.
+ * The root key out of a valid slot, by the first of o->keks that has a wrap there which opens, or by o->recovery.
+ * STATUS_FORGED: none.
  */
 enum status anchor_slot_unwrap(const uint8_t slot[static ANCHOR_SLOT_LEN],
-    const uint8_t digest[static SEAL_DIGEST_LEN], const struct anchor_options *o,
-    struct key *root) MUST_USE;
+    const uint8_t digest[static SEAL_DIGEST_LEN], const struct anchor_options *o, struct key *root) MUST_USE;
+
+/* The seals in a valid slot, with its root key. STATUS_FORGED: they do not open. */
+enum status anchor_slot_seals(const uint8_t slot[static ANCHOR_SLOT_LEN],
+    const uint8_t digest[static SEAL_DIGEST_LEN], const struct key *root, struct anchor_seals *out) MUST_USE;
+
+/* Whether the wraps of a valid slot are those of ${c} and each that can be opened gives its root key. */
+bool anchor_slot_is(const uint8_t slot[static ANCHOR_SLOT_LEN],
+    const uint8_t digest[static SEAL_DIGEST_LEN], const struct anchor_content *c);
 
 /* --- anchor_io.c: whole slots, logged and counted when they fail. --- */
 

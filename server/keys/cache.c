@@ -23,7 +23,7 @@ struct set {
 };
 
 struct cache {
-	size_t set_count;		/* a power of two */
+	size_t set_count;
 	struct page *pages;		/* secret memory: set_count * WAYS */
 	struct set set[];
 };
@@ -34,8 +34,8 @@ cache_new(size_t bytes, struct cache **out)
 	struct cache *c;
 	size_t sets = 1;
 
-	while (sets * 2 * WAYS * sizeof(struct page) <= bytes)
-		sets *= 2;
+	if (bytes > WAYS * sizeof(struct page))
+		sets = bytes / (WAYS * sizeof(struct page));
 	if ((c = calloc(1, sizeof(*c) + sets * sizeof(struct set))) == NULL)
 		return STATUS_NO_MEMORY;
 	c->set_count = sets;
@@ -69,7 +69,7 @@ set_of(struct cache *c, struct node n)
 	uint64_t h = (n.index * 2 + (n.tree == NODE_B)) * 0x9E3779B97F4A7C15u;
 
 	h ^= (uint64_t)n.level * 0xC2B2AE3D27D4EB4Fu;
-	return &c->set[(h >> 20) & (c->set_count - 1)];
+	return &c->set[(h >> 20) % c->set_count];
 }
 
 /* Under the set's lock. */

@@ -25,7 +25,7 @@ static const struct size sizes[] = {
 	[SEAL_BUCKET] = { sizeof(struct bucket), BUCKET_PADDED, 4,
 	    { BUCKET_OF(2), BUCKET_OF(6), BUCKET_OF(14), BUCKET_OF(BUCKET_ENTRIES) } },
 	[SEAL_KEYRING] = { sizeof(struct keyring), KEYRING_PADDED, 2,
-	    { KEYRING_OF(3), KEYRING_OF(CATEGORY_COUNT) } },
+	    { KEYRING_OF(3), sizeof(struct keyring) } },
 };
 
 _Static_assert(PAGE_BOX_MAX + NODE_KEY_LEN < 2016, "a page fits a node of the store");
@@ -60,10 +60,14 @@ used(enum seal_kind kind, const void *pg)
 	const struct keyring *k = pg;
 	unsigned n = CATEGORY_COUNT;
 
+	_Static_assert(offsetof(struct keyring, before) == KEYRING_OF(CATEGORY_COUNT), "in one row");
 	if (kind == SEAL_PAGE)
 		return sizeof(struct page);
 	if (kind == SEAL_BUCKET)
 		return BUCKET_OF(((const struct bucket *)pg)->count);
+	for (unsigned i = KEYRING_BEFORE; i-- > 0; )
+		if (k->before[i].state != CATEGORY_UNUSED)
+			return KEYRING_OF(CATEGORY_COUNT + i + 1);
 	while (n > 0 && k->category[n - 1].state == CATEGORY_UNUSED)
 		n--;
 	return KEYRING_OF(n);
@@ -85,6 +89,25 @@ size_t
 page_box_len(enum seal_kind kind, const void *pg)
 {
 	return SEAL_BOX_LEN(PADDED(cut_of(kind, pg)));
+}
+
+static size_t
+epoch_place(enum seal_kind kind)
+{
+	return kind == SEAL_PAGE ? offsetof(struct page, epoch) :
+	    kind == SEAL_BUCKET ? offsetof(struct bucket, epoch) : offsetof(struct keyring, epoch);
+}
+
+uint64_t
+page_epoch(enum seal_kind kind, const void *pg)
+{
+	return bytes_get64((const uint8_t *)pg + epoch_place(kind));
+}
+
+void
+page_set_epoch(enum seal_kind kind, void *pg, uint64_t epoch)
+{
+	bytes_put64((uint8_t *)pg + epoch_place(kind), epoch);
 }
 
 bool

@@ -3,6 +3,7 @@
  *   page     32 keys of the nodes below; a zero key is an empty place
  *   bucket   up to 30 look-up entries
  *   keyring  one subject's id, state and category keys
+ * Each has the epoch that it was sealed for, which is the age of its key.
  * The structs are the bytes on disk (docs/FORMAT.md), integers big-endian; of a bucket and a keyring only
  * the beginning that is in use is stored, to one of a few lengths. In memory they are whole and rest in
  * secret memory. Any thread.
@@ -17,6 +18,7 @@
 
 struct page {
 	struct key key[NODE_FANOUT];
+	uint8_t epoch[8];
 };
 
 struct bucket_entry {
@@ -30,6 +32,7 @@ struct bucket_entry {
 
 struct bucket {
 	uint8_t count, zero;
+	uint8_t epoch[8];
 	struct bucket_entry entry[BUCKET_ENTRIES];
 };
 
@@ -46,25 +49,32 @@ struct keyring_category {
 	uint8_t version[2];		/* of the key, from 1 */
 	uint8_t state;			/* enum category_state */
 	uint8_t restricted;
+	uint8_t made[4];		/* when the key was made: seconds since 1970 */
 };
+
+/* Of these two the version before may be kept: data keys that are kept elsewhere are wrapped under it. */
+#define CATEGORY_CONTENT 4u
+#define CATEGORY_USAGE 5u
+#define KEYRING_BEFORE 2u
 
 struct keyring {
 	uint8_t subject[SUBJECT_ID_LEN];
 	uint8_t slot[8];
 	uint8_t pseudonym[16];		/* stands for the subject in the audit log */
 	uint8_t create_time[8];		/* milliseconds since 1970 */
-	uint8_t reserved[8];		/* zero */
+	uint8_t epoch[8];
 	struct keyring_category category[CATEGORY_COUNT];	/* category c is at c - 1 */
+	struct keyring_category before[KEYRING_BEFORE];		/* of category c at c - CATEGORY_CONTENT */
 };
 
-_Static_assert(sizeof(struct page) == 1024, "bytes on disk");
-_Static_assert(sizeof(struct bucket) == 1022, "bytes on disk");
-_Static_assert(sizeof(struct keyring) == 344, "bytes on disk");
+_Static_assert(sizeof(struct page) == 1032, "bytes on disk");
+_Static_assert(sizeof(struct bucket) == 1030, "bytes on disk");
+_Static_assert(sizeof(struct keyring) == 456, "bytes on disk");
 
 /* Of the longest: what a buffer for opening has. */
 #define PAGE_PADDED 1040u
-#define BUCKET_PADDED 1024u
-#define KEYRING_PADDED 352u
+#define BUCKET_PADDED 1040u
+#define KEYRING_PADDED 464u
 #define PAGE_BUFFER_LEN PAGE_PADDED	/* what opening any kind may need */
 #define PAGE_BOX_MAX SEAL_BOX_LEN(PAGE_PADDED)
 
@@ -72,6 +82,10 @@ _Static_assert(sizeof(struct keyring) == 344, "bytes on disk");
 size_t page_len(enum seal_kind kind);		/* of the struct */
 size_t page_padded(enum seal_kind kind);	/* of the buffer that opening writes */
 size_t page_box_len(enum seal_kind kind, const void *pg);	/* on disk, of this struct */
+
+/* The epoch that it is sealed for. */
+uint64_t page_epoch(enum seal_kind kind, const void *pg);
+void page_set_epoch(enum seal_kind kind, void *pg, uint64_t epoch);
 
 /* Whether a box of ${len} bytes can be one of that kind. */
 bool page_box_fits(enum seal_kind kind, size_t len);

@@ -1,13 +1,13 @@
-#include "server/keys/provider.h"
-
+/*
+ * The key file: 0600, one line "pdvault-key-1 ID KEK" in lower-case hexadecimal. A version is a file, and is
+ * destroyed by overwriting it where it lies, so that its class is that of its place.
+ */
 #include <errno.h>
-#include <sodium.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "server/keys/own_file.h"
+#include "server/keys/anchor.h"
+#include "server/keys/provider_internal.h"
 #include "server/keys/secret.h"
-#include "server/log.h"
 
 #define TAG "pdvault-key-1 "
 #define TAG_LEN (sizeof(TAG) - 1)
@@ -16,15 +16,7 @@
 #define OFF_KEK (TAG_LEN + ID_HEX + 1)
 #define LINE_LEN (OFF_KEK + KEK_HEX + 1)
 
-static void
-complain(const char *path, const char *why)
-{
-	if (errno != 0)
-		log_event(LOG_CONFIG, LOG_S(WHAT, "key file"), LOG_S(PATH, path), LOG_S(WHY, why),
-		    LOG_S(ERRNO, strerrorname_np(errno)));
-	else
-		log_event(LOG_CONFIG, LOG_S(WHAT, "key file"), LOG_S(PATH, path), LOG_S(WHY, why));
-}
+static const char not_a_line[] = "is not a line \"pdvault-key-1 ID KEK\" in lower-case hexadecimal";
 
 static void
 put_hex(char *out, const uint8_t *in, size_t len)
@@ -57,93 +49,87 @@ get_hex(const char *in, uint8_t *out, size_t len)
 	return true;
 }
 
-/* *p owns its kek afterwards. */
-static bool
-begin(struct provider *p)
+static enum status
+make(struct provider *p, enum version_place at, struct provider_kek *out)
 {
-	memset(p, 0, sizeof(*p));
-	memcpy(p->name, "file", sizeof("file"));
-	return (p->kek = secret_alloc(sizeof(*p->kek))) != NULL;
-}
+	char *line = secret_alloc(LINE_LEN);
+	enum status rc;
 
-enum status
-provider_file_create(const char *path, struct provider *out)
-{
-	struct provider p = { .kek = NULL };
-	const char *why = NULL;
-	char *line = NULL;
-	enum status rc = STATUS_NO_MEMORY;
-
-	if (!begin(&p) || (line = secret_alloc(LINE_LEN)) == NULL)
-		goto out;
-	seal_random(p.id, sizeof(p.id));
-	seal_key_new(p.kek, SEAL_FOR_KEK);
+	if (line == NULL)
+		return STATUS_NO_MEMORY;
+	seal_random(out->id, sizeof(out->id));
+	seal_key_new(&out->key, SEAL_FOR_KEK);
 	memcpy(line, TAG, TAG_LEN);
-	put_hex(line + TAG_LEN, p.id, sizeof(p.id));
+	put_hex(line + TAG_LEN, out->id, sizeof(out->id));
 	line[OFF_KEK - 1] = ' ';
-	put_hex(line + OFF_KEK, p.kek->b, SEAL_KEY_LEN);
+	put_hex(line + OFF_KEK, out->key.b, SEAL_KEY_LEN);
 	line[LINE_LEN - 1] = '\n';
-	if ((rc = own_file_create(path, bytes_of(line, LINE_LEN), &why)) != STATUS_OK) {
-		complain(path, why);
-		goto out;
-	}
-	*out = p;
-	p.kek = NULL;
-out:
+	rc = provider_add_version(p, at, bytes_of(line, LINE_LEN));
 	secret_free(line, LINE_LEN);
-	provider_close(&p);
 	return rc;
+}
+
+static enum status
+create(struct provider *p, struct provider_kek *out)
+{
+	return make(p, VERSION_NOW, out);
+}
+
+static enum status
+renew(struct provider *p, struct provider_kek *out)
+{
+	return make(p, VERSION_NEXT, out);
 }
 
 static bool
-parse(const char *line, struct provider *p)
+parse(const char *line, size_t len, struct provider_kek *out)
 {
-	return memcmp(line, TAG, TAG_LEN) == 0 && line[OFF_KEK - 1] == ' ' &&
-	    line[LINE_LEN - 1] == '\n' && get_hex(line + TAG_LEN, p->id, sizeof(p->id)) &&
-	    get_hex(line + OFF_KEK, p->kek->b, SEAL_KEY_LEN) && !seal_key_is_zero(p->kek);
+	return len == LINE_LEN && memcmp(line, TAG, TAG_LEN) == 0 && line[OFF_KEK - 1] == ' ' &&
+	    line[LINE_LEN - 1] == '\n' && get_hex(line + TAG_LEN, out->id, sizeof(out->id)) &&
+	    get_hex(line + OFF_KEK, out->key.b, SEAL_KEY_LEN) && !seal_key_is_zero(&out->key);
 }
 
-enum status
-provider_file_open(const char *path, struct provider *out)
+/* The version at that place. */
+static enum status
+load(struct provider *p, enum version_place at, struct provider_kek *out, const char **why)
 {
-	struct provider p = { .kek = NULL };
-	const char *why = "is not a line \"pdvault-key-1 ID KEK\" in lower-case hexadecimal";
-	char *line = NULL;
+	struct version_buffer line = { secret_alloc(LINE_LEN), LINE_LEN, 0 };
 	enum status rc = STATUS_NO_MEMORY;
-	ssize_t n;
-	int fd = -1;
 
-	if (!begin(&p) || (line = secret_alloc(LINE_LEN)) == NULL)
-		goto out;
-	errno = 0;
-	rc = STATUS_CONFIG;
-	if (own_file_open(path, false, LINE_LEN, &fd, &why) != STATUS_OK) {
-		complain(path, why);
-		goto out;
+	if (line.p == NULL)
+		return rc;
+	if ((rc = versions_read(p->o.path, at, &line, why)) == STATUS_OK &&
+	    !parse((const char *)line.p, line.len, out)) {
+		errno = 0;
+		*why = not_a_line;
+		rc = STATUS_CONFIG;
 	}
-	/* A regular file of this length gives it in one read, unless it is being changed. */
-	n = read(fd, line, LINE_LEN);
-	if (n != (ssize_t)LINE_LEN || !parse(line, &p)) {
-		errno = n < 0 ? errno : 0;
-		complain(path, n < 0 ? "cannot be read" : why);
-		goto out;
-	}
-	*out = p;
-	p.kek = NULL;
-	rc = STATUS_OK;
-out:
-	if (fd >= 0)
-		(void)close(fd);
-	secret_free(line, LINE_LEN);
-	provider_close(&p);
+	secret_free(line.p, LINE_LEN);
 	return rc;
 }
 
-void
-provider_close(struct provider *p)
+static enum status
+open_all(struct provider *p, struct provider_kek *out, unsigned *count)
 {
-	if (p == NULL)
-		return;
-	secret_free(p->kek, sizeof(*p->kek));
-	sodium_memzero(p, sizeof(*p));
+	return provider_open_versions(p, load, out, count);
 }
+
+static enum status
+keep(struct provider *p, const uint8_t *id)
+{
+	enum version_place at;
+	enum status rc = provider_find_version(p, load, id, &at);
+
+	return rc == STATUS_OK ? provider_keep_version(p, at) : rc;
+}
+
+static char
+class(struct provider *p, const char **why)
+{
+	return (char)anchor_class_of(p->o.path, why);
+}
+
+const struct provider_kind provider_file = {
+	.name = "file", .renews = true, .opens = true, .create = create, .renew = renew, .open = open_all,
+	.keep = keep, .class = class,
+};

@@ -13,14 +13,18 @@ struct root {
 	uint8_t s_height;		/* level of tree S's top, at least 1 */
 	struct key s_top, b_top;	/* zero: that tree is empty */
 	struct key index;		/* for the tags of look-ups */
+	struct key index_before;	/* while the index key is being rotated: the one before; else zero */
+	uint8_t index_parity;		/* 0 or 1: that of entries under index; the other one's is under index_before */
 	struct key signing;		/* seed of the vault's Ed25519 key (RFC 8032) */
+	uint64_t signer;		/* number of that key: 1 for the first */
+	int64_t index_ms, signing_ms;	/* when they were made: milliseconds since 1970 */
 	uint8_t commitment[SEAL_DIGEST_LEN];	/* BLAKE2b-256 of the sealed page */
 };
 
 #define ROOT_PADDED 256u
 #define ROOT_BOX_LEN SEAL_BOX_LEN(ROOT_PADDED)
 
-/* A new vault's root, of epoch 0: nothing in it but an index key and a signing key. */
+/* A new vault's root, of epoch 0: nothing in it but an index key and a signing key, made now. */
 void root_new(struct root *r);
 
 /* Makes a fresh r->self, seals r under it into out, and sets r->commitment. */

@@ -328,6 +328,22 @@ seal_wrap_key(const struct key *kek, const uint8_t digest[static SEAL_DIGEST_LEN
 }
 
 void
+seal_key_of(struct bytes secret, const char *label, struct key *out)
+{
+	crypto_generichash_state st;
+	uint8_t head[16] = { 0 };
+	size_t n = strlen(label);
+
+	must(n < sizeof(head));
+	memcpy(head, label, n);
+	must(crypto_generichash_init(&st, NULL, 0, SEAL_KEY_LEN) == 0);
+	must(crypto_generichash_update(&st, head, sizeof(head)) == 0);
+	must(crypto_generichash_update(&st, secret.p, secret.len) == 0);
+	must(crypto_generichash_final(&st, out->b, SEAL_KEY_LEN) == 0);
+	sodium_memzero(&st, sizeof(st));
+}
+
+void
 seal_random(void *buf, size_t len)
 {
 	uint8_t seed[randombytes_SEEDBYTES];

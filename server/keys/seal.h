@@ -42,6 +42,7 @@ enum seal_kind {
 	SEAL_KEYRING = 5,
 	SEAL_RECORD = 6,
 	SEAL_TRANSACTION = 7,
+	SEAL_SEALS = 9,		/* the seals of a vault, in a slot of the anchor; index = epoch */
 };
 
 /* What a box is bound to; fields that a kind does not use are zero. */
@@ -59,7 +60,7 @@ struct seal_context {
 /* What a key is for; only the registry of forensic builds tells them apart. */
 enum seal_purpose {
 	SEAL_FOR_ROOT = 1, SEAL_FOR_PAGE, SEAL_FOR_BUCKET, SEAL_FOR_SUBJECT, SEAL_FOR_CATEGORY,
-	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK,
+	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK, SEAL_FOR_SLOT,
 };
 
 #define SEAL_START_DRAWS 256u
@@ -148,6 +149,12 @@ enum status seal_recover(const uint8_t public[static SEAL_RECOVERY_KEY_LEN],
  */
 void seal_wrap_key(const struct key *kek, const uint8_t digest[static SEAL_DIGEST_LEN],
     struct key *out);
+
+/*
+ * A key out of a secret that has the entropy of one itself (a hash of Argon2id, random bytes from elsewhere):
+ * BLAKE2b-256(label padded with zeros to 16 bytes || secret). label < 16 characters.
+ */
+void seal_key_of(struct bytes secret, const char *label, struct key *out);
 
 /*
  * ${len} random bytes: one fresh seed of 32 bytes, wiped, expanded by ChaCha20

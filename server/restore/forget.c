@@ -332,12 +332,11 @@ is_empty(const struct keyring *k)
 }
 
 static void
-forget_category(struct keyring_category *c, enum forgotten *out)
+forget_category(struct keyring *k, unsigned category, enum forgotten *out)
 {
-	if (c->state == CATEGORY_SHREDDED)
+	if (k->category[category - 1].state == CATEGORY_SHREDDED)
 		return;
-	seal_key_wipe(&c->key);
-	c->state = CATEGORY_SHREDDED;
+	subject_shred_category(k, category);
 	*out = FORGOTTEN_SOME;
 }
 
@@ -358,7 +357,7 @@ forget_apply(struct forget *f, struct keyring *k, enum forgotten *out)
 			continue;
 		for (unsigned i = 0; i < CATEGORY_COUNT; i++)
 			if (e->kind == LEDGER_WHOLE || (e->categories & (1u << i)) != 0)
-				forget_category(&k->category[i], out);
+				forget_category(k, i + 1, out);
 		if (e->kind == LEDGER_WHOLE)
 			*out = FORGOTTEN_ALL;
 	}

@@ -13,21 +13,23 @@
 #include <unistd.h>
 
 #include "server/keys/own_file.h"
+#include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/store/mark.h"
 #include "server/store/vault_internal.h"
 
 #define BIRTH_MAX 96u
+#define FILES_MAX (PROVIDER_MAX + ANCHOR_FILES_MAX)
 
 /* Files that a restore makes besides the store, none of which may be there before. */
 static size_t
-files_of(const struct place *p, const char *out[static ANCHOR_FILES_MAX + 1])
+files_of(const struct place *p, const char *out[static FILES_MAX])
 {
-	size_t n = 0;
+	size_t n;
 
 	if (p->living != NULL)
 		return 0;
-	out[n++] = p->o->key_path;	/* first: make_files() */
+	n = seals_files(p->o, out);	/* first: make_files() */
 	for (size_t i = 0; i < p->o->anchor.count; i++)
 		out[n++] = p->o->anchor.path[i];
 	return n;
@@ -70,7 +72,7 @@ is_made(const struct mark_list *l, const char *path)
 static enum status
 remove_made(const struct place *p, const struct mark_list *l)
 {
-	const char *file[ANCHOR_FILES_MAX + 1];
+	const char *file[FILES_MAX];
 	size_t n = files_of(p, file);
 	char part[PATH_MAX];
 	enum status rc;
@@ -117,7 +119,7 @@ is_ours(const char *name)
 static enum status
 check_empty(const struct place *p)
 {
-	const char *file[ANCHOR_FILES_MAX + 1];
+	const char *file[FILES_MAX];
 	size_t n = files_of(p, file);
 	DIR *folder = opendir(p->o->store_path);
 	struct dirent *e = NULL;
@@ -167,7 +169,7 @@ place_make(struct place *p, const struct vault_options *o, struct vault *living,
 {
 	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, true, false, false };
 	struct mark_list *l = calloc(1, sizeof(*l));
-	const char *file[ANCHOR_FILES_MAX + 1];
+	const char *file[FILES_MAX];
 	enum status rc = STATUS_NO_MEMORY;
 
 	if (l == NULL)
@@ -209,18 +211,20 @@ give_name(const char *path)
 	return STATUS_IO;
 }
 
-/* Key file and anchors: made, entered in the mark, and named. */
+/* What the seals keep, and anchors: made, entered in the mark, and named. */
 static enum status
 make_files(struct place *p, struct mark_list *l)
 {
-	const char *file[ANCHOR_FILES_MAX + 1];
+	const char *file[FILES_MAX];
 	char part[PATH_MAX], birth[BIRTH_MAX];
-	size_t n = files_of(p, file);
+	size_t n = files_of(p, file), kept = n - p->o->anchor.count;
 	enum status rc = mark_load(p->o->store_path, MARK_RESTORE, l);
 
+	if (rc == STATUS_OK)
+		rc = seals_create(p->o, RESTORE_PART, p->epoch, p->seals);
 	for (size_t i = 0; i < n && rc == STATUS_OK; i++) {
 		if ((rc = unborn(file[i], part)) == STATUS_OK)
-			rc = i == 0 ? provider_file_create(part, &p->provider) : anchor_create(part);
+			rc = i < kept ? STATUS_OK : anchor_create(part);
 		if (rc == STATUS_OK)
 			rc = birth_of(part, birth) ? mark_add(l, birth) : STATUS_IO;
 	}
@@ -234,16 +238,17 @@ make_files(struct place *p, struct mark_list *l)
 static enum status
 make_anchor(struct place *p)
 {
-	struct anchor_options ao = { .files = p->o->anchor, .provider_count = 1 };
+	struct anchor_options ao = { .files = p->o->anchor };
 	struct mark_list *l = calloc(1, sizeof(*l));
-	enum status rc = l != NULL ? make_files(p, l) : STATUS_NO_MEMORY;
+	enum status rc = STATUS_NO_MEMORY;
 
+	if (l != NULL && (p->seals = secret_alloc(sizeof(*p->seals))) != NULL)
+		rc = make_files(p, l);
 	free(l);
-	if (rc != STATUS_OK)
-		return rc;
-	ao.providers = &p->provider;
 	memcpy(ao.vault, p->vault, sizeof(ao.vault));
-	return anchor_open(&ao, &p->anchor);
+	if (rc == STATUS_OK && (rc = anchor_open(&ao, &p->anchor)) == STATUS_OK)
+		anchor_reseal(p->anchor, p->seals);
+	return rc;
 }
 
 enum status
@@ -251,10 +256,10 @@ place_prepare(struct place *p, const struct root *root)
 {
 	enum status rc;
 
+	p->epoch = root->epoch;
 	if (p->living == NULL && (rc = make_anchor(p)) != STATUS_OK)
 		return rc;
-	return anchor_prepare(p->living != NULL ? p->living->anchor : p->anchor, root->epoch, root->commitment,
-	    &root->self);
+	return anchor_prepare(p->living != NULL ? p->living->anchor : p->anchor, root);
 }
 
 enum status
@@ -264,7 +269,8 @@ place_end(struct place *p, bool done)
 	enum status rc = STATUS_OK;
 
 	anchor_close(p->anchor);
-	provider_close(&p->provider);
+	secret_free(p->seals, sizeof(*p->seals));
+	p->seals = NULL;
 	store_close(p->store);
 	p->store = NULL;
 	p->anchor = NULL;

@@ -18,9 +18,10 @@ struct place {
 	const struct vault_options *o;
 	struct vault *living;		/* its anchor is used; NULL: a new one is made */
 	struct store *store;
-	struct provider provider;
+	struct anchor_seals *seals;	/* secret memory */
 	struct anchor *anchor;		/* of a new one */
 	uint8_t vault[VAULT_ID_LEN];
+	uint64_t epoch;			/* of its first slot */
 	bool marked, cut_off;		/* one of its own stands; one of an earlier try stood */
 	int folder;			/* locked */
 };

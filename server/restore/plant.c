@@ -52,7 +52,7 @@ plant_free(struct plant *p)
 
 /* Under a fresh key, which is ${key} from now on. */
 static enum status
-put(struct plant *p, const struct page_box *b, const void *pg, struct key *key)
+put(struct plant *p, const struct page_box *b, void *pg, struct key *key)
 {
 	static const enum seal_purpose purposes[] = { [SEAL_PAGE] = SEAL_FOR_PAGE,
 		[SEAL_BUCKET] = SEAL_FOR_BUCKET, [SEAL_KEYRING] = SEAL_FOR_SUBJECT };
@@ -60,6 +60,7 @@ put(struct plant *p, const struct page_box *b, const void *pg, struct key *key)
 	struct path_row row = path_row(b->kind, b->node, buf);
 
 	seal_key_new(key, purposes[b->kind]);
+	page_set_epoch(b->kind, pg, p->root->epoch);
 	page_seal(key, p->vault, b, pg, box);
 	return bulk_put(p->bulk, row.table, row.key, bytes_of(box, page_box_len(b->kind, pg)));
 }
@@ -99,7 +100,7 @@ place(struct plant *p, struct node child, struct key **out)
 }
 
 enum status
-plant_keyring(struct plant *p, const struct keyring *k)
+plant_keyring(struct plant *p, struct keyring *k)
 {
 	uint64_t slot = bytes_get64(k->slot);
 	struct page_box b = { SEAL_KEYRING, node_of_slot(slot), { NULL, 0 } };

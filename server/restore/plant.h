@@ -18,7 +18,7 @@ enum status plant_new(struct bulk *b, struct root *root, const uint8_t *vault, s
 void plant_free(struct plant *p);
 
 /* plant_keyring(p, k): its slot is above those before. As bulk_put(). */
-enum status plant_keyring(struct plant *p, const struct keyring *k) MUST_USE;
+enum status plant_keyring(struct plant *p, struct keyring *k) MUST_USE;
 
 /* After the last keyring. */
 enum status plant_end(struct plant *p) MUST_USE;

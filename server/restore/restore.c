@@ -238,6 +238,8 @@ begin_root(struct restore *r)
 	r->report.incarnation = seen >= now ? seen + 1 : now;
 	root_new(r->root);
 	r->root->signing = r->keys.root->signing;
+	r->root->signing_ms = r->keys.root->signing_ms;
+	r->root->signer = r->keys.root->signer;
 	r->report.epoch = r->root->epoch = epoch + 1;
 }
 
@@ -264,7 +266,7 @@ prepare(struct restore *r)
 }
 
 static enum status
-put_subject(struct restore *r, const struct keyring *k)
+put_subject(struct restore *r, struct keyring *k)
 {
 	uint8_t row[SUBJECT_ROW_LEN];
 	enum status rc;

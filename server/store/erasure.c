@@ -83,13 +83,9 @@ shred_categories(struct writeset *ws, const struct erasure *e)
 
 	if ((rc = writeset_edit_subject(ws, e->subject, &k)) != STATUS_OK)
 		return rc;
-	for (unsigned i = 0; i < CATEGORY_COUNT; i++) {
-		if ((e->categories & (1u << i)) == 0)
-			continue;
-		if (!mutant(category_key_left))
-			seal_key_wipe(&k->category[i].key);
-		k->category[i].state = CATEGORY_SHREDDED;
-	}
+	for (unsigned i = 0; i < CATEGORY_COUNT; i++)
+		if ((e->categories & (1u << i)) != 0)
+			subject_shred_category(k, i + 1);
 	return STATUS_OK;
 }
 

@@ -15,7 +15,7 @@ static const struct row_text texts[] = {
 	[RECOVER_STORE_ROLLED_BACK] = { "store_rolled_back",
 	    "the anchor has seen a later epoch than the store: the store was put back to an older copy" },
 	[RECOVER_FOREIGN] = { "wrong_key_or_foreign_anchor",
-	    "the anchor's slot for this epoch does not open the store: wrong key file, or not its anchor" },
+	    "the anchor's slot for this epoch does not open the store: wrong seal keys, or not its anchor" },
 	[RECOVER_STORE_LOST_COMMITS] = { "store_lost_commits",
 	    "the anchor is ahead of the store: the store has lost commits, or was put back" },
 	[RECOVER_PREVIOUS] = { "previous_only",
@@ -209,7 +209,7 @@ run(struct vault *v, bool read_only, struct recover_facts *f, struct root *root)
 	if ((!mutant(preamble_skipped) && (rc = commit_start(v, f->starts)) != STATUS_OK) ||
 	    (rc = recover_look(v, read_only, f, root)) != STATUS_OK || (rc = judge(f, true)) != STATUS_OK)
 		return rc;
-	if ((rc = anchor_spread(v->anchor, f->epoch, root->commitment, &root->self)) != STATUS_OK)
+	if ((rc = anchor_spread(v->anchor, root)) != STATUS_OK)
 		return rc;
 	/* K5 of the switch that was interrupted; also when none was. */
 	return mutant(settle_skipped) ? STATUS_OK : anchor_settle(v->anchor, f->epoch);

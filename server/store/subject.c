@@ -110,6 +110,19 @@ subject_new_keyring(struct keyring *k, const uint8_t id[static SUBJECT_ID_LEN], 
 }
 
 void
+subject_shred_category(struct keyring *k, unsigned category)
+{
+	struct keyring_category *c = &k->category[category - 1];
+
+	must(category >= 1 && category <= CATEGORY_COUNT);
+	if (!mutant(category_key_left))
+		seal_key_wipe(&c->key);
+	c->state = CATEGORY_SHREDDED;
+	if (category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE)
+		memset(&k->before[category - CATEGORY_CONTENT], 0, sizeof(k->before[0]));
+}
+
+void
 subject_use_category(struct keyring *k, unsigned category)
 {
 	struct keyring_category *c = &k->category[category - 1];
@@ -119,5 +132,6 @@ subject_use_category(struct keyring *k, unsigned category)
 	if (mutant(category_key_derived))
 		seal_digest(bytes_of(k->subject, SUBJECT_ID_LEN), c->key.b);
 	bytes_put16(c->version, 1);
+	bytes_put32(c->made, (uint32_t)(clock_wall_ms() / 1000));
 	c->state = CATEGORY_LIVE;
 }

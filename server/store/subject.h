@@ -57,6 +57,9 @@ int subject_is_retained(const struct keyring *k);
 void subject_new_keyring(struct keyring *k, const uint8_t id[static SUBJECT_ID_LEN],
     uint64_t slot);
 
+/* E2: its key leaves the keyring, and the version before, if there is one. */
+void subject_shred_category(struct keyring *k, unsigned category);
+
 /* Gives a category its first key; it must be unused. */
 void subject_use_category(struct keyring *k, unsigned category);
 

@@ -74,6 +74,7 @@ seal_item(struct vault *v, struct overlay *o, struct overlay_item *it)
 	must(parent == NULL || parent->dirty);
 	if ((it->box = malloc(page_box_len(it->kind, it->now))) == NULL)
 		return STATUS_NO_MEMORY;
+	page_set_epoch(it->kind, it->now, overlay_root(o)->epoch);
 	if (!mutant_keeps_key(o, it))
 		seal_key_new(k, purpose_of(it->kind));
 	if (mutant(subject_key_derived) && it->kind == SEAL_KEYRING)
@@ -93,7 +94,7 @@ same_page(enum seal_kind kind, const void *a, const void *b)
 	for (unsigned p = 0; p < NODE_FANOUT; p++)
 		if (!seal_key_equal(&x->key[p], &y->key[p]))
 			return false;
-	return true;
+	return page_epoch(kind, a) == page_epoch(kind, b);
 }
 
 /* The key of the item's last version: in the page above as it was, or at the top of its tree. */
@@ -112,6 +113,10 @@ keeps_dead_key(const struct keyring *k)
 {
 	for (unsigned i = 0; i < CATEGORY_COUNT; i++)
 		if (k->category[i].state != CATEGORY_LIVE && !seal_key_is_zero(&k->category[i].key))
+			return true;
+	for (unsigned i = 0; i < KEYRING_BEFORE; i++)
+		if ((k->category[CATEGORY_CONTENT - 1 + i].state != CATEGORY_LIVE ||
+		    k->before[i].state != CATEGORY_LIVE) && !seal_key_is_zero(&k->before[i].key))
 			return true;
 	return false;
 }
@@ -180,6 +185,8 @@ reopen_all(struct vault *v, struct overlay *o, const uint8_t *root_box, uint8_t 
 	    !seal_key_equal(&again->s_top, &root->s_top) ||
 	    !seal_key_equal(&again->b_top, &root->b_top) ||
 	    !seal_key_equal(&again->index, &root->index) ||
+	    !seal_key_equal(&again->index_before, &root->index_before) ||
+	    again->index_parity != root->index_parity || again->signer != root->signer ||
 	    !seal_key_equal(&again->signing, &root->signing) ||
 	    again->next_slot != root->next_slot || again->s_height != root->s_height)
 		return STATUS_FORGED;
@@ -208,12 +215,12 @@ switch_seal(struct vault *v, struct overlay *o, uint8_t root_box[static ROOT_BOX
 	_Static_assert(sizeof(struct root) <= PAGE_BUFFER_LEN, "the scratch page serves both");
 	if (scratch == NULL)
 		return rc;
+	root->epoch++;
 	/* The pages above whatever is dirty are dirty too. */
 	for (unsigned level = 0; level < OVERLAY_LEVELS; level++)
 		for (struct overlay_item *it = overlay_dirty(o, level); it != NULL; it = it->next_dirty)
 			if (!it->deleted && (rc = seal_item(v, o, it)) != STATUS_OK)
 				goto out;
-	root->epoch++;
 	root_seal(root, v->id, root_box);
 	rc = damage_judged(reopen_all(v, o, root_box, scratch), "what was just sealed");
 out:
@@ -228,7 +235,7 @@ switch_prepare(struct vault *v, struct overlay *o)
 	enum status rc;
 
 	/* K3: e + 1 is on the medium, read back, before anything can rest on it. */
-	rc = anchor_prepare(v->anchor, root->epoch, root->commitment, &root->self);
+	rc = anchor_prepare(v->anchor, root);
 	if (rc != STATUS_OK)
 		return rc;
 	epoch_stage(v->epochs, root);

@@ -62,8 +62,10 @@ enum status
 vault_open_anchor(struct vault *v, const struct vault_options *o, bool read_only)
 {
 	struct anchor_options ao = { .files = o->anchor, .retiring = o->retiring,
-		.providers = &v->provider, .provider_count = 1, .read_only = read_only };
+		.recovery = o->recovery, .read_only = read_only };
 
+	if (v->seals != NULL)
+		ao.keks = seals_keks(v->seals, &ao.kek_count);
 	memcpy(ao.vault, v->id, sizeof(ao.vault));
 	return anchor_open(&ao, &v->anchor);
 }
@@ -170,7 +172,7 @@ vault_open_parts(const struct vault_options *o, bool read_only, struct vault **o
 	if ((rc = check_restore(o)) != STATUS_OK ||
 	    (rc = store_open(&so, &v->store)) != STATUS_OK ||
 	    (rc = read_identity(v)) != STATUS_OK ||
-	    (rc = provider_file_open(o->key_path, &v->provider)) != STATUS_OK ||
+	    (rc = seals_new(o, &v->seals)) != STATUS_OK || (rc = seals_open(v->seals, o)) != STATUS_OK ||
 	    (rc = vault_open_anchor(v, o, read_only)) != STATUS_OK)
 		goto out;
 	*out = v;
@@ -276,6 +278,7 @@ vault_open(const struct vault_options *o, struct vault **out)
 			rc = STATUS_IO;
 		goto out;
 	}
+	seals_settle(v);
 	look_at_ledger(v);
 	*out = v;
 	v = NULL;
@@ -295,7 +298,7 @@ vault_close(struct vault *v)
 	cache_free(v->cache);
 	epoch_free(v->epochs);
 	anchor_close(v->anchor);
-	provider_close(&v->provider);
+	seals_free(v->seals);
 	store_close(v->store);
 	(void)pthread_mutex_destroy(&v->readers_lock);
 	free(v);

@@ -20,7 +20,9 @@ struct vault_options {
 	const char *store_path;		/* folder */
 	struct anchor_paths anchor;	/* files, all of them */
 	struct anchor_paths retiring;	/* that were the anchor before: custody_move() */
-	const char *key_path;		/* file */
+	struct provider_options seal[PROVIDER_MAX];	/* at least one */
+	unsigned seal_count;
+	const struct anchor_recovery *recovery;	/* or NULL: what may open the anchor besides */
 	uint16_t number;		/* vault number, at init; leads every subject id */
 	uint64_t map_bytes, reserve_bytes;	/* as in store.h */
 	uint16_t country_code;		/* of phones without one, as 49; 0: none is added; never changes */

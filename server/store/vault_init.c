@@ -83,7 +83,7 @@ unmake(const struct vault_options *o, unsigned made)
 	for (; made > MADE_KEY; made--)
 		(void)unlink(o->anchor.path[made - MADE_KEY - 1]);
 	if (made == MADE_KEY)
-		(void)unlink(o->key_path);
+		seals_uncreate(o);
 	if (made >= MADE_STORE)
 		store_remove(o->store_path);
 }
@@ -110,12 +110,13 @@ vault_init(const struct vault_options *o)
 {
 	struct store_options so = { o->store_path, o->map_bytes, o->reserve_bytes, true, false, false };
 	struct root *root = secret_alloc(sizeof(*root));
+	struct anchor_seals *seals = secret_alloc(sizeof(*seals));
 	struct vault *v = vault_alloc(o);
 	uint8_t box[ROOT_BOX_LEN];
 	unsigned made = MADE_NOTHING;
 	enum status rc = STATUS_NO_MEMORY;
 
-	if (v == NULL || root == NULL)
+	if (v == NULL || root == NULL || seals == NULL)
 		goto out;
 	v->number = o->number;
 	randombytes_buf(v->id, sizeof(v->id));
@@ -123,7 +124,7 @@ vault_init(const struct vault_options *o)
 	    (rc = store_open(&so, &v->store)) != STATUS_OK)
 		goto out;
 	made = MADE_STORE;
-	if ((rc = provider_file_create(o->key_path, &v->provider)) != STATUS_OK)
+	if ((rc = seals_create(o, "", 1, seals)) != STATUS_OK)
 		goto out;
 	made = MADE_KEY;
 	for (; made - MADE_KEY < o->anchor.count; made++)
@@ -134,11 +135,13 @@ vault_init(const struct vault_options *o)
 	root_new(root);
 	root->epoch = 1;
 	root_seal(root, v->id, box);
-	if ((rc = anchor_prepare(v->anchor, 1, root->commitment, &root->self)) != STATUS_OK)
+	anchor_reseal(v->anchor, seals);
+	if ((rc = anchor_prepare(v->anchor, root)) != STATUS_OK)
 		goto out;
 	rc = write_first_rows(v, root, box);
 out:
 	secret_free(root, sizeof(*root));
+	secret_free(seals, sizeof(*seals));
 	vault_close(v);
 	if (rc != STATUS_OK)
 		unmake(o, made);

@@ -9,6 +9,7 @@
 
 #include "server/keys/cache.h"
 #include "server/keys/epoch.h"
+#include "server/store/seals_internal.h"
 #include "server/store/store.h"
 #include "server/store/vault.h"
 
@@ -31,7 +32,7 @@ struct vault {
 	bool force_class_d;		/* the operator knows */
 	struct store *store;
 	struct anchor *anchor;
-	struct provider provider;
+	struct seals *seals;
 	struct epochs *epochs;
 	struct cache *cache;
 	uint64_t sequence;		/* the writer's: next number of a transaction row */
@@ -87,7 +88,7 @@ enum status vault_snapshot_epoch(struct store_snapshot *s, uint64_t *epoch,
     uint8_t commitment[static SEAL_DIGEST_LEN]) MUST_USE;
 
 /*
- * The store, its identity, the provider and the anchor; nothing is judged yet, and nothing is written.
+ * The store, its identity, the seals and the anchor; nothing is judged yet, and nothing is written.
  * vault_close() closes it. As vault_open().
  */
 enum status vault_open_parts(const struct vault_options *o, bool read_only, struct vault **out) MUST_USE;

@@ -36,7 +36,8 @@ vault_status(struct vault *v, struct vault_status *out)
 	store_usage(v->store, &out->store_used, &out->store_limit);
 	out->anchor_class = (char)atomic_load(&v->anchor_class);
 	out->anchor_class_why = atomic_load(&v->anchor_class_why);
-	out->seals[out->seal_count++] = v->provider.name;
+	for (; out->seal_count < v->seals->count; out->seal_count++)
+		out->seals[out->seal_count] = provider_name(v->seals->provider[out->seal_count]);
 out:
 	store_snapshot_free(s);
 	return rc;

@@ -279,10 +279,10 @@ verify(struct writer *w)
 	    (atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0)
 		return;
 	w->verified_ns = now;
-	rc = anchor_verify(a, epoch, &root->self);
+	rc = anchor_verify(a, root);
 	/* Of several files first the bad one: a switch cut off must not look as if it was done there. */
 	if (rc != STATUS_OK && anchor_files(a) > 1)
-		rc = anchor_spread(a, epoch, root->commitment, &root->self);
+		rc = anchor_spread(a, root);
 	if (rc != STATUS_OK) {
 		log_event(LOG_ANCHOR_ERROR, LOG_N(EPOCH, epoch),
 		    LOG_S(WHAT, "the live slot is bad: it is replaced"));

@@ -1,0 +1,249 @@
+#include "server/store/seals.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/clock.h"
+#include "server/keys/secret.h"
+#include "server/log.h"
+#include "server/store/seals_internal.h"
+#include "server/store/vault_internal.h"
+
+#define KEKS_MAX (PROVIDER_MAX * PROVIDER_VERSIONS_MAX)
+
+static enum status
+make_provider(const struct provider_options *o, struct provider **out)
+{
+	const char *why = NULL;
+	enum status rc = provider_new(o, out, &why);
+
+	if (rc == STATUS_CONFIG)
+		log_event(LOG_SEAL, LOG_S(NAME, o->name), LOG_S(WHY, why));
+	return rc;
+}
+
+enum status
+seals_new(const struct vault_options *o, struct seals **out)
+{
+	struct seals *s = calloc(1, sizeof(*s));
+	enum status rc = STATUS_OK;
+
+	if (s == NULL)
+		return STATUS_NO_MEMORY;
+	must(o->seal_count > 0 && o->seal_count <= PROVIDER_MAX);
+	for (unsigned i = 0; i < o->seal_count && rc == STATUS_OK; i++)
+		if ((rc = make_provider(&o->seal[i], &s->provider[i])) == STATUS_OK)
+			s->count++;
+	if (rc == STATUS_OK) {
+		*out = s;
+		s = NULL;
+	}
+	seals_free(s);
+	return rc;
+}
+
+static void
+forget_keks(struct seals *s)
+{
+	secret_free(s->kek, KEKS_MAX * sizeof(*s->kek));
+	s->kek = NULL;
+	s->kek_count = 0;
+}
+
+void
+seals_free(struct seals *s)
+{
+	if (s == NULL)
+		return;
+	forget_keks(s);
+	for (unsigned i = 0; i < s->count; i++)
+		provider_free(s->provider[i]);
+	free(s);
+}
+
+enum status
+seals_open(struct seals *s, const struct vault_options *o)
+{
+	enum status rc = STATUS_OK, first = STATUS_CONFIG;
+
+	if (s->kek == NULL && (s->kek = secret_alloc(KEKS_MAX * sizeof(*s->kek))) == NULL)
+		return STATUS_NO_MEMORY;
+	for (unsigned i = 0; i < s->count; i++) {
+		unsigned n = 0;
+
+		rc = provider_open(s->provider[i], &s->kek[s->kek_count], &n);
+		s->opened[i] = rc == STATUS_OK && n > 0;
+		if (rc == STATUS_OK)
+			s->kek_count += n;
+		else if (first == STATUS_CONFIG)
+			first = rc;
+	}
+	return s->kek_count > 0 || o->recovery != NULL ? STATUS_OK : first;
+}
+
+const struct provider_kek *
+seals_keks(const struct seals *s, size_t *count)
+{
+	*count = s->kek_count;
+	return s->kek;
+}
+
+size_t
+seals_files(const struct vault_options *o, const char **out)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < o->seal_count; i++)
+		if (provider_has_file(o->seal[i].kind))
+			out[n++] = o->seal[i].path;
+	return n;
+}
+
+/* One provider as the configuration has it, but with its file elsewhere. */
+static enum status
+at_suffix(const struct provider_options *from, const char *suffix, struct provider **out)
+{
+	struct provider_options o = *from;
+	char path[PATH_MAX];
+
+	if (provider_has_file(o.kind)) {
+		if (snprintf(path, sizeof(path), "%s%s", o.path, suffix) >= (int)sizeof(path))
+			return STATUS_CONFIG;
+		o.path = path;
+	}
+	return make_provider(&o, out);
+}
+
+void
+seals_fill(struct anchor_seal *s, const struct provider *p, const struct provider_kek *kek, uint64_t epoch)
+{
+	memset(s, 0, sizeof(*s));
+	s->kind = provider_kind_of(p)->opens ? ANCHOR_SEAL_KEK : ANCHOR_SEAL_RECOVERY;
+	memcpy(s->id, kek->id, sizeof(s->id));
+	memcpy(s->name, provider_name(p), strnlen(provider_name(p), PROVIDER_NAME_MAX));
+	s->key = kek->key;
+	s->since = epoch;
+	s->made_ms = clock_wall_ms();
+}
+
+enum status
+seals_create(const struct vault_options *o, const char *suffix, uint64_t epoch, struct anchor_seals *out)
+{
+	struct provider_kek *kek = secret_alloc(sizeof(*kek));
+	struct provider *p[PROVIDER_MAX] = { NULL };
+	enum status rc = kek != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+	unsigned made = 0;
+
+	memset(out, 0, sizeof(*out));
+	for (; made < o->seal_count && rc == STATUS_OK; made += rc == STATUS_OK) {
+		if ((rc = at_suffix(&o->seal[made], suffix, &p[made])) == STATUS_OK &&
+		    (rc = provider_create(p[made], kek)) == STATUS_OK)
+			seals_fill(&out->seal[out->count++], p[made], kek, epoch);
+	}
+	/* Nothing rests on them yet. */
+	for (unsigned i = 0; i < made && rc != STATUS_OK; i++)
+		(void)!provider_keep(p[i], NULL);
+	for (unsigned i = 0; i < o->seal_count; i++)
+		provider_free(p[i]);
+	secret_free(kek, sizeof(*kek));
+	return rc;
+}
+
+void
+seals_uncreate(const struct vault_options *o)
+{
+	struct provider *p = NULL;
+
+	for (unsigned i = 0; i < o->seal_count; i++) {
+		if (make_provider(&o->seal[i], &p) != STATUS_OK)
+			continue;
+		(void)!provider_keep(p, NULL);
+		provider_free(p);
+	}
+}
+
+const struct anchor_seal *
+seals_find(const struct anchor_seals *all, const char *name)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		if (strcmp(all->seal[i].name, name) == 0)
+			return &all->seal[i];
+	return NULL;
+}
+
+struct provider *
+seals_provider(const struct seals *s, const char *name)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (strcmp(provider_name(s->provider[i]), name) == 0)
+			return s->provider[i];
+	return NULL;
+}
+
+void
+seals_note(struct vault *v)
+{
+	const struct anchor_seals *all = anchor_seals(v->anchor);
+	uint64_t since = UINT64_MAX;
+
+	for (unsigned i = 0; i < all->count; i++)
+		since = all->seal[i].since < since ? all->seal[i].since : since;
+	atomic_store(&v->seals->since, since);
+	atomic_store(&v->seals->lasting, all->lasting);
+	atomic_store(&v->seals->dead_class, (int)all->dead_class);
+}
+
+/* The versions that a seal of that name gave, in the order of the providers before it. */
+static bool
+gave(const struct seals *s, const struct anchor_seal *seal)
+{
+	for (size_t i = 0; i < s->kek_count; i++)
+		if (memcmp(s->kek[i].id, seal->id, PROVIDER_ID_LEN) == 0 &&
+		    seal_key_equal(&s->kek[i].key, &seal->key))
+			return true;
+	return false;
+}
+
+void
+seals_settle(struct vault *v)
+{
+	const struct anchor_seals *all = anchor_seals(v->anchor);
+	struct seals *s = v->seals;
+	bool ended = true;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		const char *name = provider_name(s->provider[i]);
+		const struct anchor_seal *seal = seals_find(all, name);
+
+		if (seal == NULL) {
+			log_event(LOG_SEAL_CHANGED, LOG_S(NAME, name),
+			    LOG_S(WHAT, "it is configured and not in use: pdvault seal add"));
+			continue;
+		}
+		if (seal->kind != ANCHOR_SEAL_KEK)
+			continue;
+		s->opened[i] = gave(s, seal);
+		if (!s->opened[i])
+			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that "
+			    "the anchor is wrapped for: it is away, another version, or another passphrase"));
+		else if (provider_keep(s->provider[i], seal->id) != STATUS_OK)
+			ended = false;
+	}
+	atomic_store(&s->ended, ended);
+	forget_keks(s);
+	seals_note(v);
+}
+
+char
+seals_class(struct vault *v, uint64_t epoch)
+{
+	char anchor = (char)atomic_load(&v->anchor_class), dead = (char)atomic_load(&v->seals->dead_class);
+
+	/* The keys died with the slot of the epoch before, and those before it. */
+	if (!atomic_load(&v->seals->ended) || atomic_load(&v->seals->since) < epoch ||
+	    atomic_load(&v->seals->lasting) >= epoch || dead == 0)
+		return anchor;
+	return dead < anchor ? dead : anchor;
+}
