@@ -104,11 +104,11 @@ static const struct config_key principal_keys[] = {
 
 static const struct config_key seal_keys[] = {
 	SEAL_KEY("kind", TEXT, kind, 0, 16,
-	    "What keeps the key that wraps the root key: file, credential, passphrase, pkcs11, tpm, recovery; where "
-	    "it is not given, the section's NAME. docs/KEYS.md."),
+	    "What keeps the key that wraps the root key: file, credential, passphrase, pkcs11, tpm, "
+	    "recovery; where it is not given, the section's NAME. docs/KEYS.md."),
 	SEAL_KEY("path", PATH, path, 0, 0,
-	    "file, passphrase, pkcs11, tpm: the file (mode 0600) of its state; of kind file the key itself. Best "
-	    "on another device than the anchor."),
+	    "file, passphrase, pkcs11, tpm: the file (mode 0600) of its state; of kind file the key "
+	    "itself. Best on another device than the anchor."),
 	SEAL_KEY("credential", TEXT, credential, 0, 128,
 	    "credential: its name in CREDENTIALS_DIRECTORY; where it is not given, the section's NAME."),
 	SEAL_KEY("secret", TEXT, secret, 0, 512,

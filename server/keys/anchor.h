@@ -1,11 +1,11 @@
 /*
  * The anchor: a pre-allocated file with two slots, or a few of them on several devices, never
- * truncated, renamed or unlinked. A slot holds the root key of one epoch, wrapped for every
- * seal under a key that also needs all of the slot's 64 KiB of random stripes; and, under the root key, the
- * keys of all seals, so that whichever of them opens it, the next slot is wrapped for the others, too. Slot (epoch
- * mod 2) belongs to an epoch. A slot is immutable until it is overwritten; it has no state: the
- * store decides which epoch is the present one. All files are written and all are erased, or
- * it counts as not done; any one of them opens the vault.
+ * truncated, renamed or unlinked. A slot holds the root key of one epoch, wrapped for every seal under
+ * a key that also needs all of the slot's 64 KiB of random stripes; and, under the root key, the keys
+ * of all seals: whichever of them opens it, the next slot is wrapped for the others, too. Slot (epoch
+ * mod 2) belongs to an epoch. A slot is immutable until it is overwritten; it has no state: the store
+ * decides which epoch is the present one. All files are written and all are erased, or it counts as not
+ * done; any one of them opens the vault.
  *
  * The layout is in docs/FORMAT.md. Only anchor*.c opens the files. One thread: the
  * writer's, or start-up's.
@@ -65,8 +65,8 @@ struct anchor_seals {
 	unsigned count;			/* 1 to PROVIDER_MAX */
 	struct anchor_seal seal[PROVIDER_MAX];
 	/*
-	 * What is known of seals that were: slots of epochs below ${lasting} may open with a secret that nothing
-	 * destroyed (0: none); the worst class of those that were destroyed (0: none was).
+	 * What is known of seals that were: slots of epochs below ${lasting} may open with a secret
+	 * that nothing destroyed (0: none); the worst class of those that were destroyed (0: none was).
 	 */
 	uint64_t lasting;
 	uint8_t dead_class;

@@ -72,8 +72,8 @@ void anchor_slot_decode(const uint8_t slot[static ANCHOR_SLOT_LEN], const uint8_
     unsigned place, struct anchor_slot *out, uint8_t digest[static SEAL_DIGEST_LEN]);
 
 /*
- * The root key out of a valid slot, by the first of o->keks that has a wrap there which opens, or by o->recovery.
- * STATUS_FORGED: none.
+ * The root key out of a valid slot, by the first of o->keks that has a wrap there which opens, or by
+ * o->recovery. STATUS_FORGED: none.
  */
 enum status anchor_slot_unwrap(const uint8_t slot[static ANCHOR_SLOT_LEN],
     const uint8_t digest[static SEAL_DIGEST_LEN], const struct anchor_options *o, struct key *root) MUST_USE;

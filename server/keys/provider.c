@@ -27,6 +27,12 @@ provider_has_file(const char *kind)
 	return strcmp(kind, "credential") != 0 && strcmp(kind, "recovery") != 0;
 }
 
+static bool
+is_given(const char *text)
+{
+	return text != NULL && text[0] != '\0';
+}
+
 /* What a kind cannot do without, in the order in which it is asked for. */
 static const char *
 lacks(const struct provider_options *o)
@@ -37,31 +43,32 @@ lacks(const struct provider_options *o)
 		return o->public == NULL ? "a seal of kind recovery needs [backup] recovery_key" : NULL;
 	if (!provider_has_file(o->kind))
 		return NULL;
-	if (o->path[0] == '\0')
+	if (!is_given(o->path))
 		return "it lacks the key path";
-	if ((pkcs11 || passphrase) && o->secret[0] == '\0')
+	if ((pkcs11 || passphrase) && !is_given(o->secret))
 		return "it lacks the key secret";
-	if (pkcs11 && (o->module[0] == '\0' || o->token[0] == '\0'))
+	if (pkcs11 && (!is_given(o->module) || !is_given(o->token)))
 		return "it lacks the key module or token";
 	return NULL;
 }
 
-/* Copies a string to *at, which moves on. */
-static const char *
-copy(char **at, const char *text)
-{
-	char *mine = *at;
+#define TEXTS 8u
 
-	*at = stpcpy(mine, text) + 1;
-	return mine;
+/* The strings of the options, in the order of the struct. */
+static void
+texts_of(struct provider_options *o, const char **out[static TEXTS])
+{
+	const char **const all[TEXTS] = { &o->name, &o->kind, &o->path, &o->secret, &o->module, &o->token,
+		&o->mechanism, &o->tcti };
+
+	memcpy(out, all, sizeof(all));
 }
 
 enum status
 provider_new(const struct provider_options *o, struct provider **out, const char **why)
 {
-	const char *const from[] = { o->name, o->kind, o->path, o->secret, o->module, o->token, o->mechanism,
-		o->tcti };
 	struct provider *p;
+	const char **text[TEXTS];
 	size_t len = 0;
 	char *at;
 
@@ -69,19 +76,26 @@ provider_new(const struct provider_options *o, struct provider **out, const char
 	if (provider_kind(o->kind) == NULL || (*why = lacks(o)) != NULL)
 		return STATUS_CONFIG;
 	must(strlen(o->name) <= PROVIDER_NAME_MAX);
-	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
-		len += strlen(from[i]) + 1;
-	if ((p = calloc(1, sizeof(*p))) == NULL || (p->text = malloc(len)) == NULL) {
+	if ((p = calloc(1, sizeof(*p))) == NULL)
+		return STATUS_NO_MEMORY;
+	p->kind = provider_kind(o->kind);
+	p->o = *o;
+	texts_of(&p->o, text);
+	for (size_t i = 0; i < TEXTS; i++)
+		len += *text[i] != NULL ? strlen(*text[i]) + 1 : 1;
+	if ((p->text = at = malloc(len)) == NULL) {
 		free(p);
 		return STATUS_NO_MEMORY;
 	}
-	at = p->text;
-	p->kind = provider_kind(o->kind);
-	p->o = (struct provider_options){ .name = copy(&at, o->name), .kind = copy(&at, o->kind),
-		.path = copy(&at, o->path), .secret = copy(&at, o->secret), .module = copy(&at, o->module),
-		.token = copy(&at, o->token), .mechanism = copy(&at, o->mechanism), .tcti = copy(&at, o->tcti) };
-	if (o->public != NULL)	/* else zero, of which no recovery is made */
+	for (size_t i = 0; i < TEXTS; i++) {
+		const char *from = *text[i] != NULL ? *text[i] : "";
+
+		*text[i] = at;
+		at = stpcpy(at, from) + 1;
+	}
+	if (o->public != NULL)
 		memcpy(p->own_public, o->public, sizeof(p->own_public));
+	p->o.public = p->own_public;
 	*out = p;
 	return STATUS_OK;
 }

@@ -29,7 +29,7 @@ struct provider_kek {
 	struct key key;
 };
 
-/* From the configuration; all strings are borrowed, "" where not given. docs/KEYS.md. */
+/* From the configuration; all strings are borrowed, NULL or "" where not given. docs/KEYS.md. */
 struct provider_options {
 	const char *name;	/* of its section, 1 to PROVIDER_NAME_MAX of a-z 0-9 - _ . */
 	const char *kind;	/* "file", "credential", "passphrase", "pkcs11", "tpm", "recovery" */

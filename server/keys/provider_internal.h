@@ -29,11 +29,11 @@ enum status provider_secret(struct provider *p, bool twice, struct bytes *out) M
 void provider_complain(const struct provider *p, const char *why);
 
 /*
- * For kinds whose versions lie in files (provider_versions.h). ${load} gives the version at a place: STATUS_ABSENT:
- * there is none; else a failure, *why a static text where nothing was logged yet, or NULL.
- * provider_open_versions(): open() of the kind. provider_find_version(): where the version with that id lies;
- * STATUS_CONFIG: nowhere, and the log says so; found without a load where there is one file only. Then
- * provider_keep_version() destroys the others; VERSION_NONE: all.
+ * For kinds whose versions lie in files (provider_versions.h). ${load} gives the version at a place:
+ * STATUS_ABSENT: there is none; else a failure, *why a static text where nothing was logged yet, or
+ * NULL. provider_open_versions(): open() of the kind. provider_find_version(): where the version with
+ * that id lies; STATUS_CONFIG: nowhere, and the log says so; found without a load where there is one
+ * file only. Then provider_keep_version() destroys the others; VERSION_NONE: all.
  */
 typedef enum status provider_load(struct provider *p, enum version_place at, struct provider_kek *out,
     const char **why);

@@ -1,7 +1,8 @@
 /*
- * The recovery key: the public half of an X25519 pair (`pdvault recovery new`) whose secret half is kept
- * elsewhere, whole or in shares. What is sealed for it stands in a slot of the anchor alone and dies with it, so
- * there is no file and no version. It opens nothing while the vault runs; `pdvaultd recover --recovery` does.
+ * The recovery key: the public half of an X25519 pair (`pdvault recovery new`) whose secret half is
+ * kept elsewhere, whole or in shares. What is sealed for it stands in a slot of the anchor alone and
+ * dies with it, so there is no file and no version. It opens nothing while the vault runs; `pdvaultd
+ * recover --recovery` does.
  */
 #include "server/keys/provider_internal.h"
 

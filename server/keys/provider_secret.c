@@ -62,9 +62,13 @@ static enum status
 from_file(const char *path, char *out, size_t *len, const char **why)
 {
 	struct version_buffer b = { (uint8_t *)out, PROVIDER_SECRET_MAX, 0 };
-	enum status rc = versions_read(path, VERSION_NOW, &b, why);
+	enum status rc = STATUS_CONFIG;
 	const char *end;
 
+	*why = "the file of its secret needs an absolute path";
+	if (path[0] != '/')
+		return rc;
+	rc = versions_read(path, VERSION_NOW, &b, why);
 	if (rc != STATUS_OK)
 		return STATUS_CONFIG;
 	if ((end = memchr(out, '\n', b.len)) != NULL)

@@ -18,9 +18,9 @@
 enum version_place { VERSION_NOW, VERSION_NEXT, VERSION_NONE };
 
 /*
- * versions_read(path, at, out, len, why): the file at that place into out[cap], *len bytes. STATUS_ABSENT: there is
- * none; STATUS_CONFIG: open to others, not ours, empty or longer than ${cap}. *why becomes a static text, errno says
- * more where it is not 0.
+ * versions_read(path, at, out, len, why): the file at that place into out[cap], *len bytes.
+ * STATUS_ABSENT: there is none; STATUS_CONFIG: open to others, not ours, empty or longer than ${cap}.
+ * *why becomes a static text, errno says more where it is not 0.
  */
 struct version_buffer {
 	uint8_t *p;

@@ -14,7 +14,8 @@ struct root {
 	struct key s_top, b_top;	/* zero: that tree is empty */
 	struct key index;		/* for the tags of look-ups */
 	struct key index_before;	/* while the index key is being rotated: the one before; else zero */
-	uint8_t index_parity;		/* 0 or 1: that of entries under index; the other one's is under index_before */
+	uint8_t index_parity; /* 0 or 1: that of entries under index; the other one's is under
+				 index_before */
 	struct key signing;		/* seed of the vault's Ed25519 key (RFC 8032) */
 	uint64_t signer;		/* number of that key: 1 for the first */
 	int64_t index_ms, signing_ms;	/* when they were made: milliseconds since 1970 */

@@ -131,8 +131,7 @@ make_folder(struct drill *d, const char *place)
 		return rc;
 	d->vault.store_path = d->store;
 	d->vault.anchor = (struct anchor_paths){ { d->anchor }, 1 };
-	d->vault.seal[0] = (struct provider_options){ .name = "drill", .kind = "file", .path = d->key,
-		.secret = "", .module = "", .token = "", .mechanism = "", .tcti = "" };
+	d->vault.seal[0] = (struct provider_options){ .name = "drill", .kind = "file", .path = d->key };
 	d->vault.seal_count = 1;
 	/* It holds keys for the time of the drill, and is overwritten as well as its place lets it be. */
 	d->vault.force_class_d = true;

@@ -195,13 +195,14 @@ seals_note(struct vault *v)
 	atomic_store(&v->seals->dead_class, (int)all->dead_class);
 }
 
-/* The versions that a seal of that name gave, in the order of the providers before it. */
+/* Some provider gave just this key. */
 static bool
 gave(const struct seals *s, const struct anchor_seal *seal)
 {
-	for (size_t i = 0; i < s->kek_count; i++)
-		if (memcmp(s->kek[i].id, seal->id, PROVIDER_ID_LEN) == 0 &&
-		    seal_key_equal(&s->kek[i].key, &seal->key))
+	const struct provider_kek *k = s->kek;
+
+	for (size_t i = 0; i < s->kek_count; i++, k++)
+		if (memcmp(k->id, seal->id, PROVIDER_ID_LEN) == 0 && seal_key_equal(&k->key, &seal->key))
 			return true;
 	return false;
 }

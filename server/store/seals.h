@@ -20,8 +20,8 @@ enum status seals_new(const struct vault_options *o, struct seals **out) MUST_US
 void seals_free(struct seals *s);
 
 /*
- * Asks every provider for its KEKs, once. STATUS_OK: at least one gave some, or ${o} has a recovery secret; else what
- * the first failed with. seals_keks(): all that were given.
+ * Asks every provider for its KEKs, once. STATUS_OK: at least one gave some, or ${o} has a recovery
+ * secret; else what the first failed with. seals_keks(): all that were given.
  */
 enum status seals_open(struct seals *s, const struct vault_options *o) MUST_USE;
 const struct provider_kek *seals_keks(const struct seals *s, size_t *count);

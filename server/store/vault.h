@@ -12,7 +12,7 @@
 #include "server/status.h"
 
 #define VAULT_ID_LEN 16u
-#define VAULT_FORMAT 3u
+#define VAULT_FORMAT 4u
 
 struct vault;
 

@@ -100,14 +100,14 @@ def key_file(b, other):
             b.refuses(REFUSED, 'recovery_refused')
     with borrowed(b, 'key'):
         put(b.path('key'), b'x' * 112)
-        b.refuses(CONFIGURATION, 'key file')
+        b.refuses(CONFIGURATION, '"event":"seal"')
         put(b.path('key'), b'')
-        b.refuses(CONFIGURATION, 'key file')
+        b.refuses(CONFIGURATION, '"event":"seal"')
         os.unlink(b.path('key'))
-        b.refuses(CONFIGURATION, 'key file')
+        b.refuses(CONFIGURATION, '"event":"seal"')
     with borrowed(b, 'key'):
         os.chmod(b.path('key'), 0o644)
-        b.refuses(CONFIGURATION, 'key file')
+        b.refuses(CONFIGURATION, '"event":"seal"')
 
 
 def live_slot(b):

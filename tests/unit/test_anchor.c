@@ -18,10 +18,25 @@
 #include "server/keys/secret.h"
 
 static char folder[256], path[512];
-static struct provider kek;
-static struct key roots[16];
-static uint8_t commitments[16][SEAL_DIGEST_LEN];
+static struct provider_kek kek, kek2;
+static struct anchor_seals seals;
+static struct root roots[16];
 static uint8_t image[ANCHOR_LEN + 1], before[ANCHOR_LEN + 1];
+
+static void
+new_kek(struct provider_kek *k)
+{
+	seal_random(k->id, sizeof(k->id));
+	seal_key_new(&k->key, SEAL_FOR_KEK);
+}
+
+static void
+fill(struct anchor_seal *s, const char *name, const struct provider_kek *k)
+{
+	*s = (struct anchor_seal){ .kind = ANCHOR_SEAL_KEK, .key = k->key, .since = 1 };
+	memcpy(s->id, k->id, sizeof(s->id));
+	(void)snprintf(s->name, sizeof(s->name), "%s", name);
+}
 
 static int
 begin(void **state)
@@ -30,12 +45,16 @@ begin(void **state)
 
 	(void)state;
 	scratch_make(folder);
-	if (seal_init() != STATUS_OK || secret_init(SECRET_DEFAULT) != STATUS_OK ||
-	    provider_file_create(scratch_path(folder, "kek"), &kek) != STATUS_OK)
+	if (seal_init() != STATUS_OK || secret_init(SECRET_DEFAULT) != STATUS_OK)
 		return -1;
+	new_kek(&kek);
+	new_kek(&kek2);
+	seals.count = 1;
+	fill(&seals.seal[0], "one", &kek);
 	for (i = 0; i < 16; i++) {
-		seal_key_new(&roots[i], SEAL_FOR_ROOT);
-		memset(commitments[i], (int)i + 1, SEAL_DIGEST_LEN);
+		seal_key_new(&roots[i].self, SEAL_FOR_ROOT);
+		roots[i].epoch = i;
+		memset(roots[i].commitment, (int)i + 1, SEAL_DIGEST_LEN);
 	}
 	return 0;
 }
@@ -44,7 +63,6 @@ static int
 end(void **state)
 {
 	(void)state;
-	provider_close(&kek);
 	secret_end();
 	scratch_remove(folder);
 	return 0;
@@ -53,7 +71,7 @@ end(void **state)
 static struct anchor_options
 options(void)
 {
-	struct anchor_options o = { .files = { { path }, 1 }, .providers = &kek, .provider_count = 1 };
+	struct anchor_options o = { .files = { { path }, 1 }, .keks = &kek, .kek_count = 1 };
 
 	memset(o.vault, 0x22, sizeof(o.vault));
 	return o;
@@ -79,13 +97,14 @@ open_it(void)
 	struct anchor *a = NULL;
 
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
+	anchor_reseal(a, &seals);
 	return a;
 }
 
 static void
 switch_to(struct anchor *a, uint64_t epoch)
 {
-	assert_int_equal(anchor_prepare(a, epoch, commitments[epoch], &roots[epoch]), STATUS_OK);
+	assert_int_equal(anchor_prepare(a, &roots[epoch]), STATUS_OK);
 	assert_int_equal(anchor_settle(a, epoch), STATUS_OK);
 }
 
@@ -95,7 +114,7 @@ assert_opens(struct anchor *a, uint64_t epoch)
 	struct key got;
 
 	assert_int_equal(anchor_load(a, 0, epoch, &got), STATUS_OK);
-	assert_memory_equal(&got, &roots[epoch], sizeof(got));
+	assert_memory_equal(&got, &roots[epoch].self, sizeof(got));
 }
 
 static void
@@ -152,6 +171,7 @@ a_new_anchor_is_random_and_private(void **state)
 static void
 epochs_take_turns(void **state)
 {
+	struct root other;
 	struct anchor_slot s[2];
 	struct anchor *a = open_it();
 	struct key got;
@@ -159,7 +179,7 @@ epochs_take_turns(void **state)
 
 	(void)state;
 	for (e = 1; e < 12; e++) {
-		assert_int_equal(anchor_prepare(a, e, commitments[e], &roots[e]), STATUS_OK);
+		assert_int_equal(anchor_prepare(a, &roots[e]), STATUS_OK);
 		assert_wiped(a);
 		assert_opens(a, e);
 		if (e > 1)
@@ -172,8 +192,8 @@ epochs_take_turns(void **state)
 		assert_wiped(a);
 		assert_true(s[e % 2].valid && !s[(e + 1) % 2].valid);
 		assert_true(s[e % 2].epoch == e);
-		assert_memory_equal(s[e % 2].commitment, commitments[e], SEAL_DIGEST_LEN);
-		assert_int_equal(anchor_verify(a, e, &roots[e]), STATUS_OK);
+		assert_memory_equal(s[e % 2].commitment, roots[e].commitment, SEAL_DIGEST_LEN);
+		assert_int_equal(anchor_verify(a, &roots[e]), STATUS_OK);
 		assert_wiped(a);
 		if (e % 4 == 0) {
 			anchor_close(a);
@@ -181,8 +201,10 @@ epochs_take_turns(void **state)
 		}
 	}
 	scratch_log_begin();
-	assert_int_equal(anchor_verify(a, 11, &roots[10]), STATUS_FORGED);
-	assert_int_equal(anchor_verify(a, 10, &roots[10]), STATUS_ABSENT);
+	other = roots[10];
+	other.epoch = 11;
+	assert_int_equal(anchor_verify(a, &other), STATUS_FORGED);
+	assert_int_equal(anchor_verify(a, &roots[10]), STATUS_ABSENT);
 	free(scratch_log_end(NULL));
 	anchor_close(a);
 }
@@ -197,7 +219,7 @@ settling_overwrites_every_byte(void **state)
 	(void)state;
 	switch_to(a, 2);
 	read_image(before);
-	assert_int_equal(anchor_prepare(a, 3, commitments[3], &roots[3]), STATUS_OK);
+	assert_int_equal(anchor_prepare(a, &roots[3]), STATUS_OK);
 	read_image(image);
 	/* K3 leaves the live slot alone. */
 	assert_memory_equal(image, before, ANCHOR_SLOT_LEN);
@@ -241,7 +263,6 @@ the_file_stays_where_it_is(void **state)
 static void
 the_wrong_provider_or_vault(void **state)
 {
-	struct provider other = { .kek = NULL };
 	struct anchor_options o = options();
 	struct anchor *a = open_it();
 	struct key got;
@@ -250,8 +271,7 @@ the_wrong_provider_or_vault(void **state)
 	(void)state;
 	switch_to(a, 5);
 	anchor_close(a);
-	assert_int_equal(provider_file_create(scratch_path(folder, "kek2"), &other), STATUS_OK);
-	o.providers = &other;
+	o.keks = &kek2;
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
 	scratch_log_begin();
 	assert_int_equal(anchor_load(a, 0, 5, &got), STATUS_FORGED);
@@ -264,42 +284,82 @@ the_wrong_provider_or_vault(void **state)
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
 	assert_int_equal(anchor_load(a, 0, 5, &got), STATUS_ABSENT);
 	anchor_close(a);
-	provider_close(&other);
 }
 
 static void
-two_providers_each_open_it(void **state)
+assert_loads(const struct anchor_options *o, uint64_t epoch, enum status want)
 {
-	struct provider both[2] = { kek, { .kek = NULL } };
-	struct anchor_options o = options();
-	struct anchor *a;
-	int i;
+	struct anchor *a = NULL;
+	struct key got = { { 0 } };
+
+	assert_int_equal(anchor_open(o, &a), STATUS_OK);
+	scratch_log_begin();
+	assert_int_equal(anchor_load(a, 0, epoch, &got), want);
+	free(scratch_log_end(NULL));
+	if (want == STATUS_OK) {
+		assert_memory_equal(&got, &roots[epoch].self, sizeof(got));
+		assert_true(anchor_seals(a)->count > 0);
+	}
+	anchor_close(a);
+}
+
+/* Of two seals each opens; a switch by who has only one wraps for both; one that is taken out opens no more. */
+static void
+two_seals_each_open_it(void **state)
+{
+	struct anchor_options mine = options(), other = options();
+	struct anchor_seals both = seals;
+	struct anchor *a = open_it();
+	struct key got = { { 0 } };
 
 	(void)state;
-	assert_int_equal(provider_file_create(scratch_path(folder, "kek3"), &both[1]), STATUS_OK);
-	o.providers = both;
-	o.provider_count = 2;
-	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
+	fill(&both.seal[both.count++], "two", &kek2);
+	other.keks = &kek2;
+	anchor_reseal(a, &both);
 	switch_to(a, 6);
 	anchor_close(a);
-	o.provider_count = 1;
-	for (i = 0; i < 2; i++) {
-		o.providers = &both[i];
-		assert_int_equal(anchor_open(&o, &a), STATUS_OK);
-		assert_opens(a, 6);
-		anchor_close(a);
-	}
-	/* A switch with one provider leaves the other outside. */
-	o.providers = &both[1];
-	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
+	assert_loads(&mine, 6, STATUS_OK);
+	assert_loads(&other, 6, STATUS_OK);
+	assert_int_equal(anchor_open(&other, &a), STATUS_OK);
+	assert_int_equal(anchor_load(a, 0, 6, &got), STATUS_OK);
+	assert_int_equal(anchor_seals(a)->count, 2);
 	switch_to(a, 7);
+	assert_int_equal(anchor_verify(a, &roots[7]), STATUS_OK);
+	anchor_reseal(a, &seals);
+	assert_int_equal(anchor_verify(a, &roots[7]), STATUS_FORGED);
 	anchor_close(a);
-	scratch_log_begin();
+	assert_loads(&mine, 7, STATUS_OK);
 	a = open_it();
-	assert_int_equal(anchor_load(a, 0, 7, &(struct key){ { 0 } }), STATUS_FORGED);
+	switch_to(a, 8);
 	anchor_close(a);
-	free(scratch_log_end(NULL));
-	provider_close(&both[1]);
+	assert_loads(&mine, 8, STATUS_OK);
+	assert_loads(&other, 8, STATUS_FORGED);
+}
+
+/* The recovery key's secret half opens a slot, its own alone; nobody else's does. */
+static void
+a_recovery_key_opens_it(void **state)
+{
+	struct anchor_options o = options();
+	struct anchor_seals with = seals;
+	struct anchor_seal *s = &with.seal[with.count++];
+	struct anchor_recovery r, other;
+	struct anchor *a = open_it();
+
+	(void)state;
+	must(crypto_box_keypair(r.public, r.secret) == 0 &&
+	     crypto_box_keypair(other.public, other.secret) == 0);
+	*s = (struct anchor_seal){ .kind = ANCHOR_SEAL_RECOVERY, .name = "recovery", .since = 1 };
+	memcpy(s->key.b, r.public, sizeof(r.public));
+	anchor_reseal(a, &with);
+	switch_to(a, 6);
+	anchor_close(a);
+	o.kek_count = 0;
+	assert_loads(&o, 6, STATUS_FORGED);
+	o.recovery = &other;
+	assert_loads(&o, 6, STATUS_FORGED);
+	o.recovery = &r;
+	assert_loads(&o, 6, STATUS_OK);
 }
 
 static void
@@ -362,7 +422,7 @@ a_lost_file_takes_no_new_root(void **state)
 	switch_to(a, 2);
 	assert_int_equal(unlink(path), 0);
 	scratch_log_begin();
-	assert_int_equal(anchor_prepare(a, 3, commitments[3], &roots[3]), STATUS_ANCHOR);
+	assert_int_equal(anchor_prepare(a, &roots[3]), STATUS_ANCHOR);
 	assert_int_equal(anchor_settle(a, 3), STATUS_ANCHOR);
 	text = scratch_log_end(NULL);
 	assert_non_null(strstr(text, "one name"));
@@ -385,8 +445,8 @@ read_only_writes_nothing(void **state)
 	o.read_only = true;
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
 	assert_opens(a, 2);
-	assert_int_equal(anchor_verify(a, 2, &roots[2]), STATUS_OK);
-	assert_int_equal(anchor_prepare(a, 3, commitments[3], &roots[3]), STATUS_READ_ONLY);
+	assert_int_equal(anchor_verify(a, &roots[2]), STATUS_OK);
+	assert_int_equal(anchor_prepare(a, &roots[3]), STATUS_READ_ONLY);
 	assert_int_equal(anchor_settle(a, 2), STATUS_READ_ONLY);
 	anchor_close(a);
 	read_image(image);
@@ -404,7 +464,8 @@ main(void)
 		TEST(settling_overwrites_every_byte),
 		TEST(the_file_stays_where_it_is),
 		TEST(the_wrong_provider_or_vault),
-		TEST(two_providers_each_open_it),
+		TEST(two_seals_each_open_it),
+		TEST(a_recovery_key_opens_it),
 		TEST(only_a_file_of_our_own_will_do),
 		TEST(a_lost_file_takes_no_new_root),
 		TEST(read_only_writes_nothing),

@@ -16,6 +16,7 @@
 
 #include "scratch.h"
 #include "server/keys/anchor_internal.h"
+#include "server/keys/secret.h"
 
 #define EXT4 0x0000ef53u
 #define XFS 0x58465342u
@@ -339,13 +340,12 @@ of_real_paths(void **state)
 static void
 of_an_open_anchor(void **state)
 {
-	struct key kek = { { 1 } };
-	struct provider p = { .name = "test", .kek = &kek };
-	struct anchor_options o = { .providers = &p, .provider_count = 1 };
+	struct anchor_options o = { .kek_count = 0 };
 	const char *why = NULL;
 	struct anchor *a = NULL;
 
 	(void)state;
+	assert_int_equal(secret_init(SECRET_DEFAULT), STATUS_OK);
 	o.files = (struct anchor_paths){ { scratch_path(folder, "open") }, 1 };
 	assert_int_equal(anchor_create(o.files.path[0]), STATUS_OK);
 	assert_int_equal(anchor_open(&o, &a), STATUS_OK);
@@ -355,6 +355,7 @@ of_an_open_anchor(void **state)
 		assert_int_equal(anchor_class(a, &why), ANCHOR_CLASS_D);
 	}
 	anchor_close(a);
+	secret_end();
 }
 
 int

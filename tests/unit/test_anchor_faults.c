@@ -15,11 +15,14 @@
 
 #include "scratch.h"
 #include "server/keys/anchor_internal.h"
+#include "server/keys/secret.h"
 
 static char folder[256];
 static const char *path;
-static struct key kek = { { 1 } }, roots[4] = { { { 2 } }, { { 3 } }, { { 4 } }, { { 5 } } };
-static const uint8_t commitment[SEAL_DIGEST_LEN] = { 6 };
+static const struct provider_kek kek = { .id = { 7 }, .key = { { 1 } } };
+static const struct anchor_seals seals = { .count = 1,
+	.seal = { { .kind = ANCHOR_SEAL_KEK, .id = { 7 }, .name = "test", .key = { { 1 } } } } };
+static struct root roots[4];
 static uint8_t image[ANCHOR_LEN], before[ANCHOR_LEN];
 
 static int
@@ -28,13 +31,20 @@ begin(void **state)
 	(void)state;
 	scratch_make(folder);
 	path = scratch_path(folder, "anchor");
-	return seal_init() == STATUS_OK && anchor_create(path) == STATUS_OK ? 0 : -1;
+	for (uint8_t i = 0; i < 4; i++) {
+		roots[i].self.b[0] = i + 2;
+		roots[i].epoch = i;
+		roots[i].commitment[0] = 6;
+	}
+	return seal_init() == STATUS_OK && secret_init(SECRET_DEFAULT) == STATUS_OK &&
+	    anchor_create(path) == STATUS_OK ? 0 : -1;
 }
 
 static int
 end(void **state)
 {
 	(void)state;
+	secret_end();
 	scratch_remove(folder);
 	return 0;
 }
@@ -52,7 +62,7 @@ read_image(uint8_t *out)
 static enum status
 prepare(struct anchor *a, uint64_t epoch)
 {
-	return anchor_prepare(a, epoch, commitment, &roots[epoch]);
+	return anchor_prepare(a, &roots[epoch]);
 }
 
 static void
@@ -61,7 +71,7 @@ assert_opens(struct anchor *a, uint64_t epoch)
 	struct key got;
 
 	assert_int_equal(anchor_load(a, 0, epoch, &got), STATUS_OK);
-	assert_memory_equal(&got, &roots[epoch], sizeof(got));
+	assert_memory_equal(&got, &roots[epoch].self, sizeof(got));
 }
 
 static void
@@ -140,7 +150,7 @@ fail_reading(struct anchor *a, const struct step *s)
 	anchor_test_fault(s->call, 1, s->error);
 	assert_int_equal(anchor_load(a, 0, 3, &got), want);
 	anchor_test_fault(s->call, 1, s->error);
-	assert_int_equal(anchor_verify(a, 3, &roots[3]), want);
+	assert_int_equal(anchor_verify(a, &roots[3]), want);
 	for (n = 1; n <= 2; n++) {
 		anchor_test_fault(s->call, n, s->error);
 		assert_int_equal(anchor_survey(a, 0, found), want);
@@ -185,8 +195,7 @@ try_all(struct anchor *a)
 static void
 every_failing_call(void **state)
 {
-	struct provider p = { .name = "test", .kek = &kek };
-	struct anchor_options o = { .files = { { path }, 1 }, .providers = &p, .provider_count = 1 };
+	struct anchor_options o = { .files = { { path }, 1 }, .keks = &kek, .kek_count = 1 };
 	struct anchor *a = NULL;
 	int cached;
 
@@ -195,6 +204,7 @@ every_failing_call(void **state)
 		anchor_test_cached(cached != 0);
 		assert_int_equal(anchor_open(&o, &a), STATUS_OK);
 		assert_true(!cached || !a->file[0].direct);
+		anchor_reseal(a, &seals);
 		try_all(a);
 		anchor_close(a);
 	}

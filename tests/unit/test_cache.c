@@ -37,7 +37,7 @@ end(void **state)
 static struct page
 page_of(unsigned n)
 {
-	struct page pg;
+	struct page pg = { .epoch = { 0 } };
 
 	for (unsigned p = 0; p < NODE_FANOUT; p++)
 		memset(pg.key[p].b, (int)(n * NODE_FANOUT + p), SEAL_KEY_LEN);

@@ -63,7 +63,11 @@ look_least(const struct config *c)
 {
 	assert_string_equal(c->vault_path, "/etc/v/store");
 	assert_string_equal(c->anchor_path, "/a/anchor");
-	assert_string_equal(c->seal_file_path, "/etc/v/key");
+	assert_int_equal(c->seal_count, 1);
+	assert_string_equal(c->seals[0].name, "file");
+	assert_string_equal(c->seals[0].kind, "");
+	assert_string_equal(c->seals[0].path, "/etc/v/key");
+	assert_string_equal(c->seals[0].secret, "");
 	assert_string_equal(c->tls_key, "/etc/v/key.pem");
 	assert_string_equal(c->tls_crl, "");
 	assert_int_equal(c->country_code, 0);

@@ -108,7 +108,7 @@ no_such_folder(void **state)
 	assert_true(vault_init(&o) != STATUS_OK);
 	assert_nothing_but(NULL);
 	o = bed.options;
-	o.key_path = nowhere;
+	o.seal[0].path = nowhere;
 	assert_true(vault_init(&o) != STATUS_OK);
 	assert_nothing_but(NULL);
 	o = bed.options;

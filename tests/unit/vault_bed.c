@@ -37,9 +37,15 @@ vault_bed_make(struct vault_bed *b, uint64_t map_bytes, uint64_t reserve_bytes)
 	(void)snprintf(b->store, sizeof(b->store), "%s/store", b->dir);
 	(void)snprintf(b->anchor, sizeof(b->anchor), "%s/anchor", b->dir);
 	(void)snprintf(b->key, sizeof(b->key), "%s/seal.key", b->dir);
-	b->options = (struct vault_options){ .store_path = b->store, .anchor = { { b->anchor }, 1 },
-		.key_path = b->key, .number = 7, .map_bytes = map_bytes,
-		.reserve_bytes = reserve_bytes, .country_code = 49, .force_class_d = true };
+	b->options = (struct vault_options){ .store_path = b->store,
+		.anchor = { { b->anchor }, 1 },
+		.seal = { { .name = "file", .kind = "file", .path = b->key } },
+		.seal_count = 1,
+		.number = 7,
+		.map_bytes = map_bytes,
+		.reserve_bytes = reserve_bytes,
+		.country_code = 49,
+		.force_class_d = true };
 	must(vault_init(&b->options) == STATUS_OK);
 }
 
