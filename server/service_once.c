@@ -30,20 +30,22 @@ subject_of(const struct service_once *o)
 }
 
 static void
-fingerprint(const struct service_once *o, const struct keyring *k,
-    uint8_t out[static IDEMPOTENCY_FINGERPRINT_LEN])
+fingerprint(const struct service_once *o, const struct keyring *k, struct idempotency_row *out)
 {
+	const struct keyring_category *also = o->also != 0 ? &k->category[o->also - 1] : NULL;
+	const struct keyring_category *first = &k->category[o->category - 1];
 	struct idempotency_request q = asked(o->c);
 
-	idempotency_fingerprint(&k->category[o->category - 1].key,
-	    o->also != 0 ? &k->category[o->also - 1].key : NULL, &q, out);
+	idempotency_fingerprint(&first->key, also != NULL ? &also->key : NULL, &q, out->fingerprint);
+	out->versions[0] = first->version[1];
+	out->versions[1] = also != NULL ? also->version[1] : 0;
 }
 
-/* After a shred the key is gone, and only who asked and with which key is compared. */
+/* After a shred or a rotation the key is gone, and only who asked and with which key is compared. */
 static enum status
 compare(const struct service_once *o, const struct idempotency_row *row)
 {
-	uint8_t now[IDEMPOTENCY_FINGERPRINT_LEN];
+	struct idempotency_row now = { .epoch = 0 };
 	const struct keyring *k;
 	const uint8_t *id;
 	enum status rc;
@@ -69,8 +71,11 @@ compare(const struct service_once *o, const struct idempotency_row *row)
 		if (rc != STATUS_OK)
 			return STATUS_KEY_REUSED;
 	}
-	fingerprint(o, k, now);
-	return sodium_memcmp(now, row->fingerprint, sizeof(now)) == 0 ? STATUS_OK : STATUS_KEY_REUSED;
+	fingerprint(o, k, &now);
+	if (memcmp(now.versions, row->versions, sizeof(now.versions)) != 0)
+		return STATUS_OK;
+	return sodium_memcmp(now.fingerprint, row->fingerprint, sizeof(now.fingerprint)) == 0 ? STATUS_OK :
+	    STATUS_KEY_REUSED;
 }
 
 enum status
@@ -115,7 +120,7 @@ service_remember(const struct service_once *o, const struct keyring *k)
 	enum status rc;
 
 	if (o->category != 0)
-		fingerprint(o, k, row.fingerprint);
+		fingerprint(o, k, &row);
 	if ((rc = service_pack(o->c, o->c->response, &row.response)) != STATUS_OK)
 		return rc;
 	return idempotency_put(o->ws, &q, &row);

@@ -21,9 +21,12 @@ struct page {
 	uint8_t epoch[8];
 };
 
+/* Set in an entry whose tag is made under an index key of parity 1 (root.h). */
+#define BUCKET_PARITY 0x80u
+
 struct bucket_entry {
 	uint8_t tag[SEAL_TAG16_LEN];
-	uint8_t kind;			/* enum lookup_kind */
+	uint8_t kind;			/* enum lookup_kind, and BUCKET_PARITY of the key of its tag */
 	uint8_t category;		/* the entry dies with it */
 	uint8_t subject[SUBJECT_ID_LEN];
 };

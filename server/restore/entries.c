@@ -93,7 +93,7 @@ static enum status
 add(struct entries *e, const uint8_t *subject, const struct lookup *l)
 {
 	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
-	struct bucket_entry new = { .kind = (uint8_t)l->kind, .category = SUBJECT_IDENTITY };
+	struct bucket_entry new = { .category = SUBJECT_IDENTITY };
 	enum status rc;
 
 	if (e->count == e->room && (rc = grow(e)) != STATUS_OK)
@@ -101,7 +101,7 @@ add(struct entries *e, const uint8_t *subject, const struct lookup *l)
 	for (unsigned n = 0; n < most; n++) {
 		size_t *place;
 
-		lookup_tag(&e->root->index, l, n, new.tag);
+		lookup_entry(e->root, LOOKUP_NOW, l, n, &new);
 		place = find(e, new.tag);
 		if (*place != 0)
 			continue;

@@ -7,7 +7,8 @@
 #include "server/store/writeset_internal.h"
 
 /* A vault does not live to see the epoch 2^48; there are many of these rows. */
-enum { OFF_TIME = 0, OFF_METHOD = 4, OFF_EPOCH = 6, OFF_FINGERPRINT = 12, OFF_RESPONSE = 20,
+enum { OFF_TIME = 0, OFF_METHOD = 4, OFF_EPOCH = 6, OFF_FINGERPRINT = 12, OFF_VERSIONS = 20,
+	OFF_RESPONSE = 22,
 	METHOD_LEN = OFF_EPOCH - OFF_METHOD, RESPONSE_MAX = 256 };
 
 struct row_key {
@@ -86,6 +87,7 @@ idempotency_find(struct writeset *ws, const struct idempotency_request *q,
 		return STATUS_KEY_REUSED;
 	out->epoch = get48(v.p + OFF_EPOCH);
 	memcpy(out->fingerprint, v.p + OFF_FINGERPRINT, IDEMPOTENCY_FINGERPRINT_LEN);
+	memcpy(out->versions, v.p + OFF_VERSIONS, sizeof(out->versions));
 	out->response = bytes_of(v.p + OFF_RESPONSE, v.len - OFF_RESPONSE);
 	return STATUS_OK;
 }
@@ -119,6 +121,7 @@ idempotency_put(struct writeset *ws, const struct idempotency_request *q,
 	method_tag(q->method, v + OFF_METHOD);
 	put48(v + OFF_EPOCH, row->epoch);
 	memcpy(v + OFF_FINGERPRINT, row->fingerprint, IDEMPOTENCY_FINGERPRINT_LEN);
+	memcpy(v + OFF_VERSIONS, row->versions, sizeof(row->versions));
 	if (row->response.len > 0)
 		memcpy(v + OFF_RESPONSE, row->response.p, row->response.len);
 	return writeset_put(ws, STORE_IDEMPOTENCY, bytes_of(k.b, k.len),

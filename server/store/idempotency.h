@@ -4,7 +4,7 @@
  * data: the response message of a mutation has none.
  *
  * Row: key is the idempotency key (16) and the principal's name; value is time in seconds (4), a tag of the
- * method (2), epoch (6), fingerprint (8), response message. The writer's thread only.
+ * method (2), epoch (6), fingerprint (8), versions (2), response message. The writer's thread only.
  */
 #ifndef SERVER_STORE_IDEMPOTENCY_H
 #define SERVER_STORE_IDEMPOTENCY_H
@@ -27,6 +27,7 @@ struct idempotency_request {
 struct idempotency_row {
 	uint64_t epoch;
 	uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT_LEN];	/* zero: only key and method are compared */
+	uint8_t versions[2];		/* last bytes of the versions of both category keys; a rotated one has another */
 	struct bytes response;		/* dies with the request */
 };
 

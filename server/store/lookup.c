@@ -1,7 +1,6 @@
 #include "server/store/lookup.h"
 
 #include <sodium.h>
-#include <stdbool.h>
 #include <utf8proc.h>
 
 #define FOLD_POINTS 1024u		/* code points of a value on its way, decomposed */
@@ -139,6 +138,22 @@ lookup_tag(const struct key *index, const struct lookup *l, unsigned n,
 
 	bytes_put16(head + 1, (uint16_t)n);
 	seal_tag(index, "lookup", bytes_of(head, sizeof(head)), bytes_of(l->value, l->len), out);
+}
+
+bool
+lookup_has_before(const struct root *root)
+{
+	return !seal_key_is_zero(&root->index_before);
+}
+
+void
+lookup_entry(const struct root *root, enum lookup_age age, const struct lookup *l, unsigned n,
+    struct bucket_entry *out)
+{
+	unsigned parity = root->index_parity ^ (age == LOOKUP_BEFORE);
+
+	lookup_tag(age == LOOKUP_BEFORE ? &root->index_before : &root->index, l, n, out->tag);
+	out->kind = (uint8_t)((unsigned)l->kind | (parity != 0 ? BUCKET_PARITY : 0));
 }
 
 int

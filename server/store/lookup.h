@@ -5,10 +5,12 @@
 #ifndef SERVER_STORE_LOOKUP_H
 #define SERVER_STORE_LOOKUP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/bytes.h"
 #include "server/keys/page.h"
+#include "server/keys/root.h"
 #include "server/keys/seal.h"
 #include "server/status.h"
 
@@ -41,6 +43,17 @@ int lookup_is_shared(enum lookup_kind kind);
  */
 void lookup_tag(const struct key *index, const struct lookup *l, unsigned n,
     uint8_t out[static SEAL_TAG16_LEN]);
+
+/*
+ * Whether the index key is being rotated, so that entries under the one before are looked up, too. Those move to the
+ * new one, never back: who looks at the old ones first misses none.
+ */
+enum lookup_age { LOOKUP_BEFORE, LOOKUP_NOW, LOOKUP_AGES };
+bool lookup_has_before(const struct root *root);
+
+/* Tag and kind of the entry of the n-th subject, under the present index key or the one before. */
+void lookup_entry(const struct root *root, enum lookup_age age, const struct lookup *l, unsigned n,
+    struct bucket_entry *out);
 
 /* The place of a tag in a bucket; -1: it is not there. */
 int lookup_in_bucket(const struct bucket *b, const uint8_t tag[static SEAL_TAG16_LEN]);

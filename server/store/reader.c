@@ -276,9 +276,17 @@ reader_record(struct reader *r, const uint8_t id[static SUBJECT_ID_LEN], unsigne
 	return STATUS_OK;
 }
 
-/* The entry of one tag. STATUS_ABSENT: there is none. */
+/* The n-th of those who share a value, under one index key. */
+struct sharer {
+	const struct lookup *l;
+	enum lookup_age age;
+	unsigned n;
+	uint8_t parity;		/* out: of the snapshot's index key */
+};
+
+/* Its entry. STATUS_ABSENT: there is none. */
 static enum status
-find_entry(struct reader *r, const struct lookup *l, unsigned n, struct bucket_entry *out)
+find_entry(struct reader *r, struct sharer *s, struct bucket_entry *out)
 {
 	const struct bucket *b = (const struct bucket *)(const void *)r->secret->bucket;
 	struct path_source src;
@@ -288,12 +296,17 @@ find_entry(struct reader *r, const struct lookup *l, unsigned n, struct bucket_e
 	if ((rc = store_snapshot_begin(r->snapshot)) != STATUS_OK)
 		return rc;
 	if ((rc = begin(r, &src)) == STATUS_OK) {
-		lookup_tag(&src.root->index, l, n, r->secret->tag);
-		rc = path_fetch_tag(&src, r->secret->tag, &r->path);
+		s->parity = src.root->index_parity;
+		rc = STATUS_ABSENT;
+		if (s->age == LOOKUP_NOW || lookup_has_before(src.root)) {
+			lookup_entry(src.root, s->age, s->l, s->n, out);
+			memcpy(r->secret->tag, out->tag, sizeof(r->secret->tag));
+			rc = path_fetch_tag(&src, r->secret->tag, &r->path);
+		}
 	}
 	store_snapshot_end(r->snapshot);
 	if (rc != STATUS_OK)
-		return damage_judged(rc, "rows of a look-up");
+		return rc == STATUS_ABSENT ? rc : damage_judged(rc, "rows of a look-up");
 	rc = path_open(&r->path, r->vault->id, r->vault->cache, r->secret->bucket);
 	if (rc != STATUS_OK)
 		return damage_judged(rc, "pages above a bucket");
@@ -322,6 +335,8 @@ struct finds {
 	enum status end;	/* STATUS_ABSENT, STATUS_OK (all places), or why no entry came */
 	enum status damage;	/* of a subject that was left out for it */
 	bool moved;		/* a switch came between two entries */
+	bool looked;		/* parity: of the index key that was looked up under last */
+	uint8_t parity;
 };
 
 static void
@@ -332,36 +347,65 @@ repin(struct reader *r)
 	epoch_pin(r->vault->epochs, r->number);
 }
 
+static bool
+is_kept(const struct finds *f, const uint8_t *id)
+{
+	for (unsigned i = 0; i < f->kept; i++)
+		if (memcmp(f->ids[i], id, SUBJECT_ID_LEN) == 0)
+			return true;
+	return false;
+}
+
+/* It is of another snapshot than its entry: one that was erased between is skipped. */
 static void
-find_all(struct reader *r, const struct lookup *l, struct finds *f)
+keep_entry(struct reader *r, const struct bucket_entry *e, struct finds *f)
+{
+	enum status rc = check_entry(r, e);
+
+	if (rc == STATUS_OK && f->kept < LOOKUP_SHARED_MAX && !is_kept(f, e->subject))
+		memcpy(f->ids[f->kept++], e->subject, SUBJECT_ID_LEN);
+	else if (rc != STATUS_OK && rc != STATUS_ERASED && rc != STATUS_CATEGORY_ERASED)
+		f->damage = rc;
+}
+
+/* Those under one index key. */
+static void
+find_age(struct reader *r, const struct lookup *l, enum lookup_age age, struct finds *f)
 {
 	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
+	struct sharer s = { .l = l, .age = age };
 	struct bucket_entry e;
 	uint64_t epoch = 0;
 
-	f->kept = 0;
-	f->end = f->damage = STATUS_OK;
-	f->moved = false;
-	for (unsigned n = 0; n < most; n++) {
-		enum status rc;
-
+	f->end = STATUS_OK;
+	for (; s.n < most; s.n++) {
 		/* A cold disk may be slow, and K6 waits for us: not longer than a few look-ups take. */
-		if (n % FIND_PINNED == FIND_PINNED - 1)
+		if (s.n % FIND_PINNED == FIND_PINNED - 1)
 			repin(r);
-		rc = f->end = find_entry(r, l, n, &e);
-
-		f->moved = n > 0 && r->epoch != epoch;
+		f->end = find_entry(r, &s, &e);
+		/* A switch moved somebody into a gap, or began another index key. */
+		f->moved = (s.n > 0 && r->epoch != epoch) || (f->looked && s.parity != f->parity);
+		f->parity = s.parity;
+		f->looked = true;
 		epoch = r->epoch;
-		if (f->moved || rc != STATUS_OK)
+		if (f->moved || f->end != STATUS_OK)
 			break;
-		/* It is of another snapshot than its entry: one that was erased between is skipped. */
-		rc = check_entry(r, &e);
-		if (rc == STATUS_OK)
-			memcpy(f->ids[f->kept++], e.subject, SUBJECT_ID_LEN);
-		else if (rc != STATUS_ERASED && rc != STATUS_CATEGORY_ERASED)
-			f->damage = rc;
+		keep_entry(r, &e, f);
 	}
 	sodium_memzero(&e, sizeof(e));
+}
+
+static void
+find_all(struct reader *r, const struct lookup *l, struct finds *f)
+{
+	f->kept = 0;
+	f->damage = STATUS_OK;
+	f->moved = f->looked = false;
+	for (enum lookup_age age = LOOKUP_BEFORE; age < LOOKUP_AGES && !f->moved; age++) {
+		find_age(r, l, age, f);
+		if (f->end != STATUS_OK && f->end != STATUS_ABSENT)
+			break;
+	}
 }
 
 enum status

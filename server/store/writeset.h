@@ -93,6 +93,13 @@ enum status writeset_add_lookup(struct writeset *ws, const struct lookup *l, uns
 enum status writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
     const uint8_t id[static SUBJECT_ID_LEN]) MUST_USE;
 
+/*
+ * During a rotation of the index key: the entry of a subject moves from the key before to the present one.
+ * *moved: there was one. Statuses as adding.
+ */
+enum status writeset_move_lookup(struct writeset *ws, const struct lookup *l,
+    const uint8_t id[static SUBJECT_ID_LEN], bool *moved) MUST_USE;
+
 /* The record of a category, opened into the arena. Statuses as reader_record(). */
 enum status writeset_record(struct writeset *ws, const struct keyring *k, unsigned category,
     struct arena *a, struct bytes *plain) MUST_USE;

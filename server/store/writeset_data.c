@@ -12,9 +12,16 @@
 #include "server/store/vault_internal.h"
 #include "server/store/writeset_internal.h"
 
-/* The entry of the n-th subject that shares a value. STATUS_ABSENT: there is none. */
+/* The subjects that share a value, entry by entry, under one index key. */
+struct sharers {
+	const struct lookup *l;
+	enum lookup_age age;
+	bool places;		/* places that are left over are looked for */
+};
+
+/* The entry of the n-th of them. STATUS_ABSENT: there is none. */
 static enum status
-find(struct writeset *ws, const struct lookup *l, unsigned n, struct bucket_entry *out)
+find(struct writeset *ws, const struct sharers *s, unsigned n, struct bucket_entry *out)
 {
 	struct overlay_item *it = NULL;
 	const struct bucket *b = NULL;
@@ -22,10 +29,9 @@ find(struct writeset *ws, const struct lookup *l, unsigned n, struct bucket_entr
 	int at;
 
 	memset(out, 0, sizeof(*out));
-	lookup_tag(&overlay_root(ws->overlay)->index, l, n, out->tag);
-	out->kind = (uint8_t)l->kind;
+	lookup_entry(overlay_root(ws->overlay), s->age, s->l, n, out);
 	/* Of a value that many may share most is only looked at; another one is about to be changed. */
-	if (lookup_is_shared(l->kind))
+	if (lookup_is_shared(s->l->kind))
 		rc = overlay_peek_bucket(ws->overlay, out->tag, &b);
 	else if ((rc = overlay_bucket(ws->overlay, out->tag, &it)) == STATUS_OK)
 		b = (const struct bucket *)(const void *)it->now;
@@ -35,6 +41,12 @@ find(struct writeset *ws, const struct lookup *l, unsigned n, struct bucket_entr
 		return STATUS_ABSENT;
 	*out = b->entry[at];
 	return STATUS_OK;
+}
+
+static unsigned
+most_of(const struct lookup *l)
+{
+	return lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
 }
 
 /* Loads what the merge will change, so that it meets no damage. */
@@ -75,79 +87,148 @@ is_left_over(struct writeset *ws, const struct bucket_entry *e)
 	return subject_category(k, e->category) == STATUS_CATEGORY_ERASED;
 }
 
+/* What a walk over those who share a value has found; an entry of zeros: none. */
+struct found {
+	struct bucket_entry mine;	/* of the subject that is meant */
+	struct bucket_entry left_over;	/* a place to take */
+	struct bucket_entry last;
+	struct bucket_entry end;	/* the first place that is free, if not ${full} */
+	bool taken, full;		/* by somebody else; all places are */
+};
+
+static bool
+is_entry(const struct bucket_entry *e)
+{
+	return e->kind != 0;
+}
+
+static enum status
+walk(struct writeset *ws, const struct sharers *s, const uint8_t *id, struct found *out)
+{
+	struct bucket_entry e = { 0 };
+	unsigned n, most = most_of(s->l);
+	enum status rc = STATUS_OK;
+
+	memset(out, 0, sizeof(*out));
+	for (n = 0; n < most; n++) {
+		if ((rc = find(ws, s, n, &e)) != STATUS_OK)
+			break;
+		out->last = e;
+		if (memcmp(e.subject, id, SUBJECT_ID_LEN) == 0)
+			out->mine = e;
+		else if (s->places && !is_entry(&out->left_over) && is_left_over(ws, &e))
+			out->left_over = e;
+		else
+			out->taken = true;
+	}
+	if (rc == STATUS_ABSENT) {
+		out->end = e;
+		rc = STATUS_OK;
+	}
+	out->full = n == most;
+	sodium_memzero(&e, sizeof(e));
+	return rc;
+}
+
+/* Where the entry goes: the place of one that is left over, or the end. */
+static enum status
+take_place(struct writeset *ws, const struct found *f, const struct lookup *l, struct bucket_entry *out)
+{
+	if (is_entry(&f->left_over)) {
+		*out = f->left_over;
+		return stage(ws, false, out);
+	}
+	if (f->full)
+		return lookup_is_shared(l->kind) ? STATUS_CROWDED : STATUS_LOOKUP_TAKEN;
+	*out = f->end;
+	return STATUS_OK;
+}
+
 enum status
 writeset_add_lookup(struct writeset *ws, const struct lookup *l, unsigned category,
     const uint8_t id[static SUBJECT_ID_LEN])
 {
-	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
-	struct bucket_entry e = { 0 }, place = { 0 };
-	bool free_place = false;
+	bool before = lookup_has_before(overlay_root(ws->overlay));
+	struct bucket_entry place = { 0 };
+	struct found f = { .taken = false };
 	enum status rc = STATUS_OK;
 
-	for (unsigned n = 0; n < most; n++) {
-		if ((rc = find(ws, l, n, &e)) != STATUS_OK)
-			break;
-		if (memcmp(e.subject, id, SUBJECT_ID_LEN) == 0)
+	for (enum lookup_age age = before ? LOOKUP_BEFORE : LOOKUP_NOW; age < LOOKUP_AGES; age++) {
+		if ((rc = walk(ws, &(struct sharers){ l, age, true }, id, &f)) != STATUS_OK || is_entry(&f.mine))
 			goto out;
-		if (!free_place && is_left_over(ws, &e)) {
-			place = e;
-			free_place = true;
-		}
+		rc = f.taken && !lookup_is_shared(l->kind) ? STATUS_LOOKUP_TAKEN : STATUS_OK;
+		if (rc != STATUS_OK)
+			goto out;
 	}
-	if (rc != STATUS_OK && rc != STATUS_ABSENT)
-		goto out;
-	if (rc == STATUS_OK && !free_place) {
-		rc = lookup_is_shared(l->kind) ? STATUS_CROWDED : STATUS_LOOKUP_TAKEN;
-		goto out;
-	}
-	if (!free_place)
-		place = e;
-	else if ((rc = stage(ws, false, &place)) != STATUS_OK)
+	if ((rc = take_place(ws, &f, l, &place)) != STATUS_OK)
 		goto out;
 	place.category = (uint8_t)category;
 	memcpy(place.subject, id, SUBJECT_ID_LEN);
 	rc = stage(ws, true, &place);
 out:
-	sodium_memzero(&e, sizeof(e));
+	sodium_memzero(&f, sizeof(f));
 	sodium_memzero(&place, sizeof(place));
 	return rc;
 }
 
 /* The last of those who share it moves into the gap. */
+static enum status
+remove_from(struct writeset *ws, const struct found *f)
+{
+	struct bucket_entry moved = f->mine;
+	enum status rc;
+
+	if ((rc = stage(ws, false, &f->last)) != STATUS_OK ||
+	    memcmp(f->last.tag, f->mine.tag, sizeof(f->mine.tag)) == 0 ||
+	    (rc = stage(ws, false, &f->mine)) != STATUS_OK)
+		goto out;
+	moved.category = f->last.category;
+	memcpy(moved.subject, f->last.subject, SUBJECT_ID_LEN);
+	rc = stage(ws, true, &moved);
+out:
+	sodium_memzero(&moved, sizeof(moved));
+	return rc;
+}
+
 enum status
 writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
     const uint8_t id[static SUBJECT_ID_LEN])
 {
-	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1, n;
-	struct bucket_entry e = { 0 }, mine = { 0 }, last = { 0 };
-	bool found = false;
+	bool before = lookup_has_before(overlay_root(ws->overlay));
+	struct found f = { .taken = false };
 	enum status rc = STATUS_OK;
 
-	for (n = 0; n < most; n++) {
-		if ((rc = find(ws, l, n, &e)) != STATUS_OK)
+	for (enum lookup_age age = before ? LOOKUP_BEFORE : LOOKUP_NOW; age < LOOKUP_AGES; age++)
+		if ((rc = walk(ws, &(struct sharers){ l, age, false }, id, &f)) != STATUS_OK || is_entry(&f.mine))
 			break;
-		if (memcmp(e.subject, id, SUBJECT_ID_LEN) == 0) {
-			mine = e;
-			found = true;
-		}
-		last = e;
-	}
-	if (rc != STATUS_OK && rc != STATUS_ABSENT)
+	if (rc == STATUS_OK && is_entry(&f.mine))
+		rc = remove_from(ws, &f);
+	sodium_memzero(&f, sizeof(f));
+	return rc;
+}
+
+enum status
+writeset_move_lookup(struct writeset *ws, const struct lookup *l, const uint8_t id[static SUBJECT_ID_LEN],
+    bool *moved)
+{
+	struct bucket_entry place = { 0 };
+	struct found old, now = { .taken = false };
+	enum status rc;
+
+	*moved = false;
+	if ((rc = walk(ws, &(struct sharers){ l, LOOKUP_BEFORE, false }, id, &old)) != STATUS_OK || !is_entry(&old.mine) ||
+	    (rc = remove_from(ws, &old)) != STATUS_OK ||
+	    (rc = walk(ws, &(struct sharers){ l, LOOKUP_NOW, true }, id, &now)) != STATUS_OK || is_entry(&now.mine) ||
+	    (rc = take_place(ws, &now, l, &place)) != STATUS_OK)
 		goto out;
-	rc = STATUS_OK;
-	if (!found)
-		goto out;
-	if ((rc = stage(ws, false, &last)) != STATUS_OK ||
-	    memcmp(last.tag, mine.tag, sizeof(mine.tag)) == 0)
-		goto out;
-	if ((rc = stage(ws, false, &mine)) != STATUS_OK)
-		goto out;
-	memcpy(mine.subject, last.subject, SUBJECT_ID_LEN);
-	rc = stage(ws, true, &mine);
+	place.category = old.mine.category;
+	memcpy(place.subject, id, SUBJECT_ID_LEN);
+	rc = stage(ws, true, &place);
+	*moved = rc == STATUS_OK;
 out:
-	sodium_memzero(&e, sizeof(e));
-	sodium_memzero(&mine, sizeof(mine));
-	sodium_memzero(&last, sizeof(last));
+	sodium_memzero(&old, sizeof(old));
+	sodium_memzero(&now, sizeof(now));
+	sodium_memzero(&place, sizeof(place));
 	return rc;
 }
 
