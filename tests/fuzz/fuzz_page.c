@@ -69,7 +69,7 @@ try_root(struct bytes in, bool sealed)
 	memcpy(c.vault, vault, sizeof(c.vault));
 	if (root_open(&key, vault, 9, box_of(&c, in, sealed, ROOT_PADDED), &r) != STATUS_OK)
 		return;
-	must(sealed && r.epoch == 9 && r.s_height >= 1 && r.s_height <= NODE_S_TOP_MAX);
+	must(sealed && r.epoch == 9 && r.s_height >= 1 && r.s_height <= NODE_S_TOP_MAX && r.index_parity <= 1);
 }
 
 static void

@@ -137,8 +137,8 @@ open_cut(const union any *in, size_t cut, union any *out)
 static void
 bucket_lengths(void **state)
 {
-	static const struct { unsigned most; size_t cut; } steps[] = { { 2, 70 }, { 6, 206 }, { 14, 478 },
-		{ 30, 1022 } };
+	static const struct { unsigned most; size_t cut; } steps[] = { { 2, 78 }, { 6, 214 }, { 14, 486 },
+		{ 30, 1030 } };
 	const struct page_box at = { SEAL_BUCKET, { NODE_B, 3, 5 }, { NULL, 0 } };
 	uint8_t box[PAGE_BOX_MAX] = { 0 };
 	union any in, out;
@@ -150,6 +150,7 @@ bucket_lengths(void **state)
 		step += count > steps[step].most;
 		memset(&in, 0, sizeof(in));
 		in.bucket.count = (uint8_t)count;
+		page_set_epoch(SEAL_BUCKET, &in, count);
 		randombytes_buf(in.bucket.entry, count * sizeof(in.bucket.entry[0]));
 		assert_int_equal(page_box_len(SEAL_BUCKET, &in),
 		    SEAL_BOX_LEN((steps[step].cut / 16 + 1) * 16));
@@ -166,7 +167,7 @@ bucket_lengths(void **state)
 	}
 }
 
-/* A keyring has two lengths: categories up to billing, and all. */
+/* A keyring has two lengths: categories up to billing, and all with the versions before. */
 static void
 keyring_lengths(void **state)
 {
@@ -185,11 +186,36 @@ keyring_lengths(void **state)
 			in.keyring.category[most - 1].state = most % 2 ? CATEGORY_LIVE : CATEGORY_SHREDDED;
 		}
 		b.box = bytes_of(box, page_box_len(SEAL_KEYRING, &in));
-		assert_int_equal(b.box.len, SEAL_BOX_LEN(most <= 3 ? 176u : KEYRING_PADDED));
+		assert_int_equal(b.box.len, SEAL_BOX_LEN(most <= 3 ? 192u : KEYRING_PADDED));
 		page_seal(&k, vault, &at, &in, box);
 		memset(&out, 0xFF, sizeof(out));
 		assert_int_equal(page_open(&k, vault, &b, &out), STATUS_OK);
 		assert_memory_equal(&in, &out, sizeof(in.keyring));
+	}
+	for (unsigned i = 0; i < KEYRING_BEFORE; i++) {
+		memset(&in, 0, sizeof(in));
+		in.keyring.before[i].state = CATEGORY_LIVE;
+		assert_int_equal(page_box_len(SEAL_KEYRING, &in), SEAL_BOX_LEN(KEYRING_PADDED));
+	}
+}
+
+/* Where docs/FORMAT.md has the epoch; nothing else is touched. */
+static void
+epochs(void **state)
+{
+	static const struct { enum seal_kind kind; size_t at; } rows[] = {
+		{ SEAL_PAGE, 1024 }, { SEAL_BUCKET, 2 }, { SEAL_KEYRING, 48 } };
+	union any in;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memset(&in, 0, sizeof(in));
+		assert_int_equal(page_epoch(rows[i].kind, &in), 0);
+		page_set_epoch(rows[i].kind, &in, UINT64_C(0x0102030405060708));
+		assert_int_equal(page_epoch(rows[i].kind, &in), UINT64_C(0x0102030405060708));
+		assert_int_equal(bytes_get64(in.bytes + rows[i].at), UINT64_C(0x0102030405060708));
+		memset(in.bytes + rows[i].at, 0, 8);
+		assert_true(sodium_is_zero(in.bytes, sizeof(in)));
 	}
 }
 
@@ -267,6 +293,7 @@ main(void)
 		cmocka_unit_test(fresh_nonce),
 		cmocka_unit_test(bucket_lengths),
 		cmocka_unit_test(keyring_lengths),
+		cmocka_unit_test(epochs),
 		cmocka_unit_test(overfull_bucket),
 		cmocka_unit_test(short_text),
 		cmocka_unit_test(nodes),

@@ -31,6 +31,11 @@ make(struct root *r)
 	r->s_height = 4;
 	seal_key_new(&r->s_top, SEAL_FOR_PAGE);
 	seal_key_new(&r->b_top, SEAL_FOR_PAGE);
+	seal_key_new(&r->index_before, SEAL_FOR_INDEX);
+	r->index_parity = 1;
+	r->index_ms = 1700000000000;
+	r->signing_ms = 1600000000000;
+	r->signer = 3;
 }
 
 static void
@@ -44,6 +49,9 @@ fresh(void **state)
 	assert_int_equal(r.s_height, 1);
 	assert_true(seal_key_is_zero(&r.s_top) && seal_key_is_zero(&r.b_top));
 	assert_false(seal_key_is_zero(&r.index) || seal_key_is_zero(&r.signing));
+	assert_true(seal_key_is_zero(&r.index_before) && r.index_parity == 0);
+	assert_int_equal(r.signer, 1);
+	assert_true(r.index_ms > 0 && r.signing_ms > 0);
 }
 
 static void
@@ -65,6 +73,11 @@ round_trip(void **state)
 	assert_memory_equal(&out.b_top, &in.b_top, sizeof(in.b_top));
 	assert_memory_equal(&out.index, &in.index, sizeof(in.index));
 	assert_memory_equal(&out.signing, &in.signing, sizeof(in.signing));
+	assert_memory_equal(&out.index_before, &in.index_before, sizeof(in.index_before));
+	assert_int_equal(out.index_parity, 1);
+	assert_int_equal(out.index_ms, 1700000000000);
+	assert_int_equal(out.signing_ms, 1600000000000);
+	assert_int_equal(out.signer, 3);
 	assert_int_equal(out.epoch, 5);
 	assert_int_equal(out.next_slot, 1234567);
 	assert_int_equal(out.s_height, 4);
@@ -128,6 +141,23 @@ heights(void **state)
 	}
 }
 
+/* There are two generations of the index key at most. */
+static void
+parities(void **state)
+{
+	uint8_t box[ROOT_BOX_LEN];
+	struct root r, out;
+
+	(void)state;
+	make(&r);
+	for (unsigned p = 0; p <= 2; p++) {
+		r.index_parity = (uint8_t)p;
+		root_seal(&r, vault, box);
+		assert_int_equal(root_open(&r.self, vault, 5, bytes_of(box, sizeof(box)), &out),
+		    p <= 1 ? STATUS_OK : STATUS_FORGED);
+	}
+}
+
 int
 main(void)
 {
@@ -137,6 +167,7 @@ main(void)
 		cmocka_unit_test(fresh_key),
 		cmocka_unit_test(forged),
 		cmocka_unit_test(heights),
+		cmocka_unit_test(parities),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);

@@ -27,12 +27,13 @@ def box(key, nonce, context, plain, padded):
 vault, subject, key = run(0x10, 16), run(0x80, 16, 3), run(0x21, 32, 5)
 cases = [  # kind, tree, level, index, subject, category, record, version, plain, padded
     ("root_wrap", 1, 0, 0, 7, bytes(16), 0, 0, 0, run(1, 32), 48),
-    ("root_page", 2, 0, 0, 0x0102030405060708, bytes(16), 0, 0, 0, run(2, 152), 256),
-    ("page", 3, 1, 2, 0x1122334455, bytes(16), 0, 0, 0, run(3, 1024), 1040),
-    ("bucket", 4, 2, 11, 0x0FFFFFFFFFFFFFFF, bytes(16), 0, 0, 0, run(4, 206), 208),
-    ("keyring", 5, 1, 0, 0xFEDCBA98, bytes(16), 0, 0, 0, run(5, 164), 176),
+    ("root_page", 2, 0, 0, 0x0102030405060708, bytes(16), 0, 0, 0, run(2, 208), 256),
+    ("page", 3, 1, 2, 0x1122334455, bytes(16), 0, 0, 0, run(3, 1032), 1040),
+    ("bucket", 4, 2, 11, 0x0FFFFFFFFFFFFFFF, bytes(16), 0, 0, 0, run(4, 214), 224),
+    ("keyring", 5, 1, 0, 0xFEDCBA98, bytes(16), 0, 0, 0, run(5, 176), 192),
     ("record", 6, 0, 0, 0, subject, 1, 0, 1, run(6, 63), 64),
     ("transaction", 7, 0, 0, 0, subject, 3, 0x0A0B0C0D0E0F, 0x01020304, run(7, 100), 128),
+    ("seals", 9, 0, 0, 0x0102030405060708, bytes(16), 0, 0, 0, run(8, 848), 864),
     ("empty", 6, 0, 0, 0, subject, 8, 1, 0xFFFFFFFF, b"", 1),
 ]
 
