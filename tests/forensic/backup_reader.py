@@ -124,10 +124,9 @@ class Keys(reader.Vault):
             raise reader.Closed('the sealed root key does not open') from e
         assert plain[32:] == self.vault + b.id + self.epoch.to_bytes(8, 'big') + plain[72:], 'what is sealed'
         self.root = plain[:32]
-        page = self.add(reader.ROOT_PAGE, reader.context(reader.ROOT_PAGE, self.vault, index=self.epoch),
-                        one(b.head, 15), self.root).open()
-        self.next_slot, self.height, self.s_top = number(page[8:16]), page[16], page[24:56]
-        self.height_walk(reader.TREE_S, self.height, 0, self.s_top)
+        self.root_page(self.add(reader.ROOT_PAGE, reader.context(reader.ROOT_PAGE, self.vault, index=self.epoch),
+                                one(b.head, 15), self.root).open())
+        self.height_walk(reader.TREE_S, self.height, 0, self.s_top, self.epoch)
 
     def identity(self, subject, *data):
         """The plaintext of somebody's identity in a backup of data. Closed: no key here opens it."""

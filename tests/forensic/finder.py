@@ -99,9 +99,9 @@ class Find:
 def of_tree(key, value, vault, epochs):
     if (len(key), len(value)) == (10, 1113):
         return Piece(PAGE, value, [reader.context(PAGE, vault, key[0], key[1], number(key[2:]))])
-    if len(key) == 9 and len(value) in (153, 281, 553, 1097):
+    if len(key) == 9 and len(value) in (153, 297, 569, 1113):
         return Piece(BUCKET, value, [reader.context(BUCKET, vault, reader.TREE_B, key[0], number(key[1:]))])
-    if len(key) == 8 and len(value) in (249, 425):
+    if len(key) == 8 and len(value) in (265, 537):
         return Piece(KEYRING, value, [reader.context(KEYRING, vault, reader.TREE_S, 0, number(key))], number(key))
     if key == b'root':
         return Piece(ROOT_PAGE, value, [reader.context(ROOT_PAGE, vault, index=e) for e in range(1, epochs + 1)])
@@ -110,8 +110,8 @@ def of_tree(key, value, vault, epochs):
 
 def keys_in(kind, plain):
     """Every key that an opened box holds."""
-    at = {ROOT_PAGE: range(24, 152, 32), PAGE: range(0, 1024, 32),
-          KEYRING: range(56, len(plain) - 31, 36)}.get(kind, ())
+    at = {ROOT_PAGE: range(24, 184, 32), PAGE: range(0, 1024, 32),
+          KEYRING: range(56, len(plain) - 39, 40)}.get(kind, ())
     return {plain[i:i + 32] for i in at} - {bytes(32)}
 
 

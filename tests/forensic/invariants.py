@@ -68,6 +68,18 @@ def holders(vault, country):
     return found
 
 
+def entry_of(vault, entries, kind, value, n):
+    """Under the index key or, while it is rotated, the one before: as the entry's parity says, and never both."""
+    found = {p: entries.get(reader.lookup_tag(vault.index_key(p), kind, value, n))
+             for p in (0, 1) if vault.index_key(p) != bytes(32)}
+    found = {p: e for p, e in found.items() if e is not None}
+    must(len(found) <= 1, f'a look-up of kind {kind} under both index keys')
+    for parity, e in found.items():
+        same(e['parity'], parity, 'the parity of an entry')
+        return e
+    return None
+
+
 def look_ups(vault, country):
     """Tree B holds exactly the look-ups of those who live: none is missing, none is left."""
     entries = {e['tag']: e for e in vault.entries}
@@ -77,7 +89,7 @@ def look_ups(vault, country):
         must(kind == PHONE or len(people) == 1, f'a look-up of kind {kind} with {len(people)} subjects')
         there = set()
         for n in range(len(people)):
-            e = entries.get(reader.lookup_tag(vault.index, kind, value, n))
+            e = entry_of(vault, entries, kind, value, n)
             must(e is not None, f'a look-up of kind {kind} that is missing')
             same((e['kind'], e['category']), (kind, IDENTITY), 'kind and category of an entry')
             there.add(e['subject'])
@@ -125,6 +137,7 @@ def categories(vault):
             must(state in (UNUSED, LIVE, SHREDDED), 'the state of a category')
             if state == LIVE:
                 must(person.keys[c] != bytes(32) and person.versions[c] >= 1, 'a live category without key or version')
+                must(person.made[c] > 0, 'a live category whose key has no time')
             if state == SHREDDED:
                 must(shredded[person.id] >> c - 1 & 1, 'a shredded category that no erasure names')
         must(LIVE in person.states.values(), 'a keyring of nobody')
@@ -190,10 +203,12 @@ def outcomes(vault):
 
 def once(vault):
     """No nonce and no key serves two boxes of different places; one slot holds the root."""
-    nonces = [b.data[1:25] for b in vault.boxes]
+    nonces = [b.data[1:25] for b in vault.boxes] + [b[1:25] for b in vault.slot.boxes()]
     must(len(nonces) == len(set(nonces)), 'two boxes have one nonce')
     keys = [b.key for b in vault.boxes if b.kind in (reader.ROOT_PAGE, reader.PAGE, reader.BUCKET, reader.KEYRING)]
-    keys += [k for p in vault.people.values() for k in p.keys.values()] + [vault.index, vault.signing]
+    keys += [k for p in vault.people.values() for k in (*p.keys.values(), *p.before.values())]
+    keys += [vault.index, vault.signing] + [s.key for s in vault.seals]
+    keys += [vault.index_before] if vault.index_before != bytes(32) else []
     must(len(keys) == len(set(keys)), 'two boxes have one key')
     must(bytes(32) not in keys, 'a key of zeros')
     same([s.epoch for s in vault.slots if s.valid], [vault.epoch], 'K5: valid slots of the anchor')

@@ -16,7 +16,6 @@ from bed import held, need, same, say, step
 REFUSED = 4
 ROOT = 1			# purpose of a root key
 WORKERS = 4			# so that some requests share a switch, and most do not
-WRAP = 48			# offset of a box in a wrap, which begins at 96
 
 
 # --- F12: nothing comes twice ---
@@ -48,8 +47,12 @@ class Seen:
 
     def add_slot(self, data):
         """Two different slots have nothing in common: 64 KiB, in parts of a sector."""
-        self.add_box(data[96 + WRAP:96 + 169])
-        digest = digest_of(data)
+        slot, digest = reader.Slot(data), digest_of(data)
+        for box in slot.boxes():
+            self.add_box(box)
+        for wrap in slot.wraps[:slot.count]:
+            if wrap.kind == reader.RECOVERY:
+                self.add(wrap.sealed[:32], digest)	# its ephemeral key
         for at in range(reader.BLOCK, reader.SLOT, tape.SECTOR):
             self.add(data[at:at + 24], digest)
 
@@ -101,8 +104,8 @@ def different(b, seen, epoch, count):
     same(len({k for k, _ in keys}), len(keys), 'F12: different keys')
     roots = sum(purpose == ROOT for _, purpose in keys)
     need(roots >= epoch > count / 4, f'{roots} roots, {epoch} epochs, {count} shreds')
-    # Of each switch at least a root page, two pages, a bucket and a wrap.
-    need(len(seen.boxes) > 5 * epoch, f'only {len(seen.boxes)} boxes were seen')
+    # Of each switch at least a root page, two pages, a bucket, a wrap and the seals.
+    need(len(seen.boxes) > 6 * epoch, f'only {len(seen.boxes)} boxes were seen')
     nonce = next(iter(seen.boxes))
     try:
         seen.add(nonce, b'another')

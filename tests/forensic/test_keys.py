@@ -168,7 +168,9 @@ def derived(moment, boxes):
     for slot in moment.vault.slots:
         if slot.valid:
             found[key_id(slot.digest)] = 'digest of the stripes'
-            found[key_id(slot.wrap_key(moment.vault.kek))] = 'wrap key'
+            found[key_id(slot.wrap_key(moment.vault.root))] = 'key of the seals'
+            found.update({key_id(slot.wrap_key(s.key)): 'wrap key' for s in moment.vault.seals
+                          if s.kind == reader.KEK})
     return found
 
 

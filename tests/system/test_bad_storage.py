@@ -120,8 +120,8 @@ def live_slot(b):
 
 def anchor(b, other):
     at = live_slot(b) * ANCHOR_SLOT
-    for offset, why in ((8, 'header'), (60, 'commitment'), (120, 'wrap'), (5000, 'stripes'),
-                        (ANCHOR_SLOT - 1, 'the last stripe')):
+    for offset, why in ((8, 'header'), (60, 'commitment'), (150, 'wrap'), (2500, 'seals'),
+                        (5000, 'stripes'), (ANCHOR_SLOT - 1, 'the last stripe')):
         with borrowed(b, 'anchor'):
             data = content(b.path('anchor'))
             put(b.path('anchor'), bytes([data[at + offset] ^ 1]), at + offset)
