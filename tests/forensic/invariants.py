@@ -68,16 +68,17 @@ def holders(vault, country):
     return found
 
 
-def entry_of(vault, entries, kind, value, n):
-    """Under the index key or, while it is rotated, the one before: as the entry's parity says, and never both."""
-    found = {p: entries.get(reader.lookup_tag(vault.index_key(p), kind, value, n))
-             for p in (0, 1) if vault.index_key(p) != bytes(32)}
-    found = {p: e for p, e in found.items() if e is not None}
-    must(len(found) <= 1, f'a look-up of kind {kind} under both index keys')
-    for parity, e in found.items():
-        same(e['parity'], parity, 'the parity of an entry')
-        return e
-    return None
+def entries_of(vault, entries, kind, value):
+    """Those of a value, under the index key and, while it is rotated, under the one before: n = 0, 1, 2 ... under each."""
+    for parity in (0, 1):
+        if vault.index_key(parity) == bytes(32):
+            continue
+        for n in range(len(entries) + 1):
+            e = entries.get(reader.lookup_tag(vault.index_key(parity), kind, value, n))
+            if e is None:
+                break
+            same((e['kind'], e['parity'], e['category']), (kind, parity, IDENTITY), 'kind, parity, category of an entry')
+            yield e
 
 
 def look_ups(vault, country):
@@ -87,13 +88,9 @@ def look_ups(vault, country):
     wanted = 0
     for (kind, value), people in holders(vault, country).items():
         must(kind == PHONE or len(people) == 1, f'a look-up of kind {kind} with {len(people)} subjects')
-        there = set()
-        for n in range(len(people)):
-            e = entry_of(vault, entries, kind, value, n)
-            must(e is not None, f'a look-up of kind {kind} that is missing')
-            same((e['kind'], e['category']), (kind, IDENTITY), 'kind and category of an entry')
-            there.add(e['subject'])
-        must(there == people, f'a look-up of kind {kind} that leads to somebody else')
+        there = [e['subject'] for e in entries_of(vault, entries, kind, value)]
+        same(len(there), len(people), f'entries of a look-up of kind {kind}')
+        must(set(there) == people, f'a look-up of kind {kind} that leads to somebody else')
         wanted += len(people)
     same(len(entries), wanted, 'look-up entries')
     for e in vault.entries:
@@ -196,7 +193,7 @@ def transactions(vault):
 def outcomes(vault):
     known = {hashlib.blake2b(f'/pdvault.v1.{m}'.encode(), digest_size=32).digest()[:2] for m in METHODS}
     for key, value in vault.rows['idempotency'].items():
-        must(17 <= len(key) <= 79 and len(value) >= 20, 'the length of an outcome')
+        must(17 <= len(key) <= 79 and 22 <= len(value) <= 22 + 256, 'the length of an outcome')
         must(value[4:6] in known, 'an outcome of a method that changes nothing')
         must(number(value[6:12]) <= vault.epoch, 'an outcome of an epoch to come')
 
