@@ -170,12 +170,12 @@ def environment(b, **more):
 
 def other_format(b):
     """One of before, and one that is to come."""
-    for other in (b'\0\0\0\2', b'\0\0\0\4'):
+    for other in (b'\0\0\0\3', b'\0\0\0\5'):
         with borrowed(b, 'store/data.mdb'):
             with environment(b) as env:
                 table = env.open_db(b'meta')
                 with env.begin(write=True) as txn:
-                    same(txn.get(b'format', db=table), b'\0\0\0\3', 'the format')
+                    same(txn.get(b'format', db=table), b'\0\0\0\4', 'the format')
                     txn.put(b'format', other, db=table)
             with unharmed(b, 'anchor'):
                 b.refuses(REFUSED)
