@@ -24,6 +24,7 @@
 #define GIB (MIB << 10)
 #define SECOND 1000u
 #define HOUR (3600u * SECOND)
+#define DAY ((uint64_t)24 * HOUR)
 
 static const struct config_key keys[] = {
 	KEY("vault", "path", PATH, vault_path, NULL, 1, 0,
@@ -63,6 +64,18 @@ static const struct config_key keys[] = {
 	    "PEM file of the server's certificate, then its intermediates."),
 	KEY("tls", "key", PATH, tls_key, NULL, 1, 0,
 	    "PEM file of its private key, mode 0600 or 0400."),
+	KEY("rotation", "seal", TIME, rotate_seal_ms, "0s", 0, 3650 * DAY,
+	    "How old the keys of the seals may become before new ones are made; 0s: as old as they get."),
+	KEY("rotation", "subjects", TIME, rotate_subjects_ms, "0s", 0, 3650 * DAY,
+	    "The same for the keys of subjects' categories."),
+	KEY("rotation", "index", TIME, rotate_index_ms, "0s", 0, 3650 * DAY,
+	    "The same for the look-up key."),
+	KEY("rotation", "tree", TIME, rotate_tree_ms, "0s", 0, 3650 * DAY,
+	    "The same for the pages that hold keys."),
+	KEY("rotation", "signing", TIME, rotate_signing_ms, "0s", 0, 3650 * DAY,
+	    "The same for the signing key."),
+	KEY("rotation", "rate", COUNT, rotate_rate, "500", 1, 1000000,
+	    "Subjects (or pages) a second of rotations that are made by themselves."),
 	KEY("secret", "memory", BYTES, secret_bytes, "4M", 4 * MIB, 256 * MIB,
 	    "Locked memory for keys; needs RLIMIT_MEMLOCK of at least as much."),
 	KEY("limits", "requests_in_flight", COUNT, contexts, "256", 1, 4096,
@@ -412,7 +425,13 @@ config_read(const char *path, struct config **out, struct ini_faults *f)
 		rc = STATUS_CONFIG;
 		goto out;
 	}
-	rc = config_parse(text, folder, out, f);
+	if ((rc = config_parse(text, folder, out, f)) == STATUS_OK &&
+	    ((*out)->source = realpath(path, NULL)) == NULL) {
+		config_free(*out);
+		*out = NULL;
+		ini_fault(f, 0, "it cannot be found any more");
+		rc = STATUS_CONFIG;
+	}
 out:
 	free(folder);
 	free(copy);
@@ -440,6 +459,7 @@ config_free(struct config *c)
 		free(c->seals[i].name);
 	}
 	free(c->seals);
+	free(c->source);
 	free(c->principals);
 	free(c);
 }

@@ -54,6 +54,7 @@ struct config_seal {
 };
 
 struct config {
+	char *source;			/* the file; NULL: read from memory */
 	char *vault_path, *anchor_path;
 	struct config_words anchor_copies, ledger_copies;
 	uint64_t ledger_late_ms;
@@ -65,6 +66,10 @@ struct config {
 	struct config_words urls;
 	char *tls_ca, *tls_cert, *tls_key;
 	char *tls_crl;			/* or "" */
+
+	/* How often each is rotated by itself, in ms; 0: never. And how fast, in units a second. */
+	uint64_t rotate_seal_ms, rotate_tree_ms, rotate_subjects_ms, rotate_index_ms, rotate_signing_ms;
+	uint64_t rotate_rate;
 
 	uint64_t secret_bytes;
 

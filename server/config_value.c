@@ -22,7 +22,7 @@ static const struct unit byte_units[] = {
 	{ "T", (uint64_t)1 << 40 }, { NULL, 0 },
 };
 static const struct unit time_units[] = {
-	{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { NULL, 0 },
+	{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 },
 };
 
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
@@ -297,7 +297,7 @@ static const struct type {
 	[CONFIG_TEXT] = { set_text, "printable characters", NULL },
 	[CONFIG_COUNT] = { set_count, "a number", no_units },
 	[CONFIG_BYTES] = { set_bytes, "bytes, as 4096, 64K, 4M, 1G", byte_units },
-	[CONFIG_TIME] = { set_time, "a time, as 500ms, 10s, 5m, 1h", time_units },
+	[CONFIG_TIME] = { set_time, "a time, as 500ms, 10s, 5m, 1h, 30d", time_units },
 	[CONFIG_URLS] = { set_urls, "URLs tls+tcp://HOST:PORT", NULL },
 	[CONFIG_WORDS] = { set_words, "words with blanks or commas between them", NULL },
 	[CONFIG_LOOPBACK] = { set_loopback, "a loopback ADDRESS:PORT, or off", NULL },

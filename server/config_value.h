@@ -13,7 +13,7 @@ enum config_type {
 	CONFIG_TEXT,		/* char *: up to max printable characters */
 	CONFIG_COUNT,		/* uint64_t */
 	CONFIG_BYTES,		/* uint64_t: a number with K, M, G or T (powers of 1024) */
-	CONFIG_TIME,		/* uint64_t, milliseconds: a number with ms, s, m or h */
+	CONFIG_TIME,		/* uint64_t, milliseconds: a number with ms, s, m, h or d */
 	CONFIG_URLS,		/* struct config_words of tls+tcp URLs */
 	CONFIG_WORDS,		/* struct config_words */
 	CONFIG_LOOPBACK,	/* struct config_address: ADDRESS:PORT on loopback, or off */

@@ -72,11 +72,11 @@ fail_plain(struct copy *c, const char *what)
 }
 
 static void
-head_of(const struct vault *v, uint8_t out[static HEAD_LEN])
+head_of(struct vault *v, uint8_t out[static HEAD_LEN])
 {
 	memcpy(out, LEDGER_LABEL, LABEL_LEN);
 	memcpy(out + LABEL_LEN, vault_id(v), VAULT_ID_LEN);
-	memcpy(out + LABEL_LEN + VAULT_ID_LEN, vault_public_key(v), SEAL_PUBLIC_LEN);
+	vault_public_key(v, out + LABEL_LEN + VAULT_ID_LEN);
 }
 
 static bool

@@ -36,6 +36,7 @@ build(void)
 	add(service_ledger_methods, service_ledger_count);
 	add(service_admin_methods, service_admin_count);
 	add(service_backup_methods, service_backup_count);
+	add(service_keys_methods, service_keys_count);
 	qsort(table, table_count, sizeof(table[0]), by_name);
 }
 

@@ -38,6 +38,15 @@
 	X(BACKUP_DRILL, GAUGE, "backup_drill_timestamp_seconds",                                 \
 	    "When a restore was last said to have been tried; 0: never.")                        \
 	X(KEY_BACKUPS, GAUGE, "key_backups_outstanding", "Key backups that may open somebody.")  \
+	X(SEAL_TESTED, GAUGE, "seals_tested_timestamp_seconds",                                   \
+	    "When every seal that is in use last gave its key.")                                 \
+	X(SEALS_FAILING, GAUGE, "seals_failing", "Seals in use that did not give their key.")    \
+	X(JOBS_OPEN, GAUGE, "jobs_open", "Jobs that wait, run or are paused.")                   \
+	X(JOB_UPDATED, GAUGE, "job_updated_timestamp_seconds",                                   \
+	    "When the job that runs last got on; 0: none runs.")                                 \
+	X(JOB_UNITS, COUNTER, "job_units_total", "Subjects, pages and buckets that jobs went through.") \
+	X(JOBS_FAILED, COUNTER, "jobs_failed_total", "Jobs that failed.")                        \
+	X(ANCHOR_OPENED, COUNTER, "anchor_opened_total", "Times that another process opened the anchor.") \
 	X(SWITCHES, COUNTER, "key_switches_total", "Switches from one epoch to the next.")       \
 	X(COMMITS, COUNTER, "commits_total", "Durable commits of the store.")                    \
 	X(MUTATIONS, COUNTER, "mutations_total", "Mutations committed.")                         \

@@ -14,6 +14,7 @@
 #include "server/methods.h"
 #include "server/notify.h"
 #include "server/rpc/server.h"
+#include "server/rotate/rotate.h"
 #include "server/serve_internal.h"
 #include "server/store/vault.h"
 #include "server/version.h"
@@ -101,6 +102,18 @@ start_rpc(struct serve *s)
 }
 
 static enum status
+start_rotate(struct serve *s)
+{
+	const struct config *c = s->config;
+	const struct rotate_options o = { .vault = s->vault, .writer = s->writer,
+		.every = { .seal = c->rotate_seal_ms, .tree = c->rotate_tree_ms, .subjects = c->rotate_subjects_ms,
+			.index = c->rotate_index_ms, .signing = c->rotate_signing_ms },
+		.rate = (uint32_t)c->rotate_rate };
+
+	return rotate_start(&o, &s->rotate);
+}
+
+static enum status
 start_copies(struct serve *s)
 {
 	const struct config *c = s->config;
@@ -130,6 +143,7 @@ start(struct serve *s, bool force_class_d)
 	registers_wipe();
 	pulse_start(&s->pulse, clock_monotonic_ns());
 	if ((rc = writer_start(s->vault, &s->writer)) != STATUS_OK
+	    || (rc = start_rotate(s)) != STATUS_OK
 	    || (rc = start_copies(s)) != STATUS_OK
 	    || (rc = start_http(s)) != STATUS_OK)
 		return rc;
@@ -142,6 +156,7 @@ stop(struct serve *s)
 {
 	if (s->rpc != NULL)
 		rpc_drain(s->rpc, SERVE_DRAIN_MS);
+	rotate_stop(s->rotate);
 	if (s->writer != NULL)
 		writer_stop(s->writer);
 	rpc_free(s->rpc);

@@ -17,6 +17,7 @@ struct serve {
 	struct tls_context *tls;
 	struct vault *vault;
 	struct writer *writer;
+	struct rotate *rotate;
 	struct ledger_copies *copies;
 	struct http *http;
 	struct rpc *rpc;

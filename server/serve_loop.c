@@ -11,6 +11,7 @@
 #include "server/notify.h"
 #include "server/rpc/server.h"
 #include "server/serve_internal.h"
+#include "server/store/seals_change.h"
 #include "server/store/vault.h"
 
 #define SECOND_NS 1000000000u
@@ -23,12 +24,34 @@ serve_signals(sigset_t *out)
 	    && sigaddset(out, SIGHUP) == 0);
 }
 
+/* Seals that the configuration did not have at the start; all else of it needs a restart. */
+static void
+reload_seals(struct serve *s)
+{
+	struct ini_faults f = { 0 };
+	struct vault_options o;
+	struct config *c = NULL;
+	enum status rc = s->config->source != NULL ? config_read(s->config->source, &c, &f) : STATUS_OK;
+
+	if (rc == STATUS_OK && c != NULL) {
+		serve_vault_options(c, false, &o);
+		rc = seals_learn(s->vault, &o);
+	}
+	if (rc != STATUS_OK) {
+		metrics_add(METRIC_RELOAD_FAILURES, 1);
+		log_event(LOG_RELOAD_FAILED, LOG_S(WHAT, "seals, the old ones stay"), LOG_STATUS(rc),
+		    LOG_S(WHY, f.count > 0 ? f.row[0].text : ""), LOG_N(LINE, f.count > 0 ? f.row[0].line : 0));
+	}
+	config_free(c);
+}
+
 static void
 reload(struct serve *s)
 {
 	char why[TLS_WHY_LEN];
 
 	(void)notify_reloading();
+	reload_seals(s);
 	if (tls_context_reload(s->tls, why) == PDV_OK) {
 		unsigned closed = rpc_recheck_peers(s->rpc);
 

@@ -126,11 +126,12 @@ get_status(struct vault *v, struct call *c)
 {
 	Pdvault__V1__GetStatusResponse *r =
 	    service_message(c, &pdvault__v1__get_status_response__descriptor);
+	uint8_t *public_key = arena_alloc(c->arena, SEAL_PUBLIC_LEN);
 	const char *read_only = vault_read_only(v);
 	struct vault_status s;
 	enum status rc;
 
-	if (r == NULL)
+	if (r == NULL || public_key == NULL)
 		return STATUS_NO_MEMORY;
 	if ((rc = vault_status(v, &s)) != STATUS_OK)
 		return rc;
@@ -150,7 +151,8 @@ get_status(struct vault *v, struct call *c)
 	r->requests_in_flight = metrics_get(METRIC_IN_FLIGHT);
 	r->connections = metrics_get(METRIC_CONNECTIONS);
 	r->secret_memory = text(secret_kind());
-	r->signing_key = (ProtobufCBinaryData){ SEAL_PUBLIC_LEN, (uint8_t *)(uintptr_t)vault_public_key(v) };
+	vault_public_key(v, public_key);
+	r->signing_key = (ProtobufCBinaryData){ SEAL_PUBLIC_LEN, public_key };
 	r->ledger_entries = s.ledger_entries;
 	c->response = &r->base;
 	if ((rc = set_class(c, &s, r)) != STATUS_OK || (rc = set_backups(c, &s, r)) != STATUS_OK)

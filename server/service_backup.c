@@ -37,6 +37,7 @@ fill_keys(struct call *c, const struct backup_begun *b, Pdvault__V1__BeginBackup
 static enum status
 fill_head(struct vault *v, struct call *c, const struct backup_begun *b, Pdvault__V1__BackupHead *h)
 {
+	uint8_t public_key[SEAL_PUBLIC_LEN];
 	struct vault_status s;
 	enum status rc = vault_status(v, &s);
 
@@ -52,7 +53,8 @@ fill_head(struct vault *v, struct call *c, const struct backup_begun *b, Pdvault
 	h->time = service_time(c, b->time_ms);
 	h->store_format = VAULT_FORMAT;
 	h->country_code = vault_country_code(v);
-	h->signing_key = keep(c, vault_public_key(v), SEAL_PUBLIC_LEN);
+	vault_public_key(v, public_key);
+	h->signing_key = keep(c, public_key, sizeof(public_key));
 	h->ledger_entries = b->ledger.count;
 	h->ledger_head = keep(c, b->ledger.hash, sizeof(b->ledger.hash));
 	h->next_transaction = b->next_transaction;
@@ -165,7 +167,7 @@ finish_backup(struct vault *v, struct call *c, struct writeset *ws)
 	    (b->keys && (rc = complete(ws, b)) != STATUS_OK) ||
 	    (rc = backup_note(ws, b->keys ? BACKUP_NOTE_KEYS : BACKUP_NOTE_DATA, b->time_ms)) != STATUS_OK)
 		return rc;
-	backup_sign(&(struct ledger_signer){ writeset_root(ws), vault_id(v), vault_public_key(v) },
+	backup_sign(&(struct ledger_signer){ writeset_root(ws), vault_id(v) },
 	    q->digest.data, signature);
 	r->signature = keep(c, signature, sizeof(signature));
 	c->response = &r->base;

@@ -29,6 +29,10 @@
 	X(NO_ERASURE, NOT_FOUND, "ERASURE_NOT_FOUND", "there is no such erasure")                  \
 	X(NO_SESSION, NOT_FOUND, "SESSION_NOT_FOUND",                                              \
 	    "the backup's session has ended: begin again")                                         \
+	X(NO_JOB, NOT_FOUND, "JOB_NOT_FOUND", "there is no such job")                              \
+	X(NO_SEAL, NOT_FOUND, "SEAL_NOT_FOUND", "the configuration has no seal of that name")      \
+	X(JOB_ENDED, FAILED_PRECONDITION, "JOB_ENDED", "the job has ended")                        \
+	X(JOBS, RESOURCE_EXHAUSTED, "TOO_MANY_JOBS", "too many jobs wait")                         \
 	X(NO_KEY_BACKUP, NOT_FOUND, "KEY_BACKUP_NOT_FOUND", "there is no such key backup")         \
 	X(KEY_BACKUP_CLOSED, FAILED_PRECONDITION, "KEY_BACKUP_CLOSED",                             \
 	    "the key backup is complete, expired or destroyed")                                    \

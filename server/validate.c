@@ -4,6 +4,7 @@
 
 #include "pdvault/v1/admin.pb-c.h"
 #include "pdvault/v1/backup.pb-c.h"
+#include "pdvault/v1/keys.pb-c.h"
 #include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/vault.pb-c.h"
 #include "server/keys/page.h"
@@ -90,6 +91,14 @@ static const struct rule rules[] = {
 	{ M(read_backup_request), "digest", 0, 1, 32, NULL, NULL },
 	{ M(finish_backup_request), "session", 1, 1, 16, NULL, NULL },
 	{ M(finish_backup_request), "digest", 1, 1, 32, NULL, NULL },
+	{ M(start_rotation_request), "subject", 0, 1, SUBJECT_ID_LEN, NULL, NULL },
+	{ M(start_rotation_request), "seal", 0, 1, 31, NULL, NULL },
+	{ M(get_job_request), "job", 1, 1, 16, NULL, NULL },
+	{ M(list_jobs_request), "before", 0, 1, 16, NULL, NULL },
+	{ M(control_job_request), "job", 1, 1, 16, NULL, NULL },
+	{ M(add_seal_request), "name", 1, 1, 31, NULL, NULL },
+	{ M(add_seal_request), "secret", 0, 0, 512, NULL, NULL },
+	{ M(remove_seal_request), "name", 1, 1, 31, NULL, NULL },
 	{ M(destroy_key_backup_request), "backup", 1, 1, 16, NULL, NULL },
 };
 

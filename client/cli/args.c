@@ -29,7 +29,7 @@ const struct args_flag args_flags[FLAGS] = {
 	[FLAG_HEAD] = {"--head", "HEX", false, "the hash of an entry that must be in it"},
 	[FLAG_SIGNING_KEY] = {"--signing-key", "HEX", false, "of the vault whose it must be"},
 	[FLAG_SINCE] = {"--since", "DIR", true, "an earlier backup, the oldest first; may be repeated"},
-	[FLAG_RATE] = {"--rate", "MIB", false, "at most so many MiB a second, and after everybody else"},
+	[FLAG_RATE] = {"--rate", "N", false, "at most so many a second: MiB of a backup, subjects or pages of a rotation"},
 	[FLAG_LIFETIME] = {"--lifetime", "TIME", false, "until it expires: 7d (the default), 12h"},
 	[FLAG_OUTSTANDING] = {"--outstanding", NULL, false, "only those that still open somebody"},
 	[FLAG_OUT] = {"--out", "FILE", false, "a new file, mode 0600, instead of standard output"},
@@ -41,6 +41,12 @@ const struct args_flag args_flags[FLAGS] = {
 	[FLAG_LEDGER] = {"--ledger", "FILE", false, "a copy of the ledger of erasures"},
 	[FLAG_PLACE] = {"--place", "DIR", false, "a folder with room, where it is done"},
 	[FLAG_NOTE] = {"--note", NULL, false, "tell the vault that it was done"},
+	[FLAG_OLDER_THAN] = {"--older-than", "TIME", false, "only keys that are older: 90d, 12h"},
+	[FLAG_SUBJECT] = {"--subject", "SUBJECT", false, "that one alone"},
+	[FLAG_SEAL] = {"--seal", "NAME", false, "that one alone"},
+	[FLAG_RETIRE] = {"--retire", NULL, false, "content, usage: the version before goes, and what it wraps"},
+	[FLAG_DETACH] = {"--detach", NULL, false, "do not wait until it is done"},
+	[FLAG_SECRET] = {"--secret", "FILE|-", false, "passphrase or PIN, where the server cannot read it by itself"},
 	[FLAG_IDEMPOTENCY_KEY] = {"--idempotency-key", "HEX", false,
 	    "32 hexadecimal digits: repeat a call whose outcome is unknown"},
 	[FLAG_JSON] = {"--json", NULL, false, "print JSON"},
@@ -263,4 +269,30 @@ args_number(const struct args *a, enum flag flag, unsigned long most, unsigned l
 		return failure_usage(f, "%s: a number from 1 to %lu", args_flags[flag].name, most);
 	*out = n;
 	return PDV_OK;
+}
+
+enum pdv_code
+args_time(const struct args *a, enum flag flag, uint32_t most, uint32_t *out, struct failure *f)
+{
+	static const struct {
+		char unit;
+		unsigned long seconds;
+	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+	const char *text = a->values[flag];
+	unsigned long n;
+	char *end;
+
+	*out = 0;
+	if (text == NULL)
+		return PDV_OK;
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	for (size_t i = 0; errno == 0 && end != text && i < sizeof(units) / sizeof(units[0]); i++)
+		if (end[0] == units[i].unit && end[1] == '\0' && text[0] >= '0' && text[0] <= '9' &&
+		    n >= 1 && n <= most / units[i].seconds) {
+			*out = (uint32_t)(n * units[i].seconds);
+			return PDV_OK;
+		}
+	return failure_usage(f, "%s: a time with its unit, as 7d, 12h or 30m, at most %lud",
+	    args_flags[flag].name, (unsigned long)most / 86400);
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "failure.h"
 
@@ -40,6 +41,12 @@ enum flag {
 	FLAG_LEDGER,
 	FLAG_PLACE,
 	FLAG_NOTE,
+	FLAG_OLDER_THAN,
+	FLAG_SUBJECT,
+	FLAG_SEAL,
+	FLAG_RETIRE,
+	FLAG_DETACH,
+	FLAG_SECRET,
 	FLAG_IDEMPOTENCY_KEY,
 	FLAG_JSON,			/* from here on: of every verb */
 	FLAG_SERVER,
@@ -113,5 +120,13 @@ bool args_takes(const struct args_verb *v, enum flag flag);
  */
 enum pdv_code args_number(const struct args *a, enum flag flag, unsigned long most,
     unsigned long *out, struct failure *f);
+
+/*
+ * args_time(a, flag, most, out, f):
+ * The value of a flag in seconds, 1 to ${most}: "7d", "12h", "30m", "90s" (a number alone could mean any of them);
+ * 0 without the flag.
+ */
+enum pdv_code args_time(const struct args *a, enum flag flag, uint32_t most, uint32_t *out,
+    struct failure *f);
 
 #endif /* CLI_ARGS_H */

@@ -4,26 +4,12 @@
 #ifndef CLI_BACKUP_CALL_H
 #define CLI_BACKUP_CALL_H
 
-#include <protobuf-c/protobuf-c.h>
-
 #include "client/backup/fault.h"
 #include "pdvault/v1/backup.pb-c.h"
-#include "session.h"
+#include "raw_call.h"
 
-struct backup_method {
-	const char *name;		/* "/pdvault.v1.Backups/ReadBackup" */
-	const ProtobufCMessageDescriptor *answer;
-	bool mutates;
-};
-extern const struct backup_method backup_begin_call, backup_read_call, backup_finish_call, backup_create_call,
+extern const struct raw_method backup_begin_call, backup_read_call, backup_finish_call, backup_create_call,
     backup_list_call, backup_destroy_call, backup_note_call;
-
-/*
- * backup_call(s, m, request, out, f):
- * Make it and wait. ${out} is the answer, for protobuf_c_message_free_unpacked().
- */
-enum pdv_code backup_call(struct session *s, const struct backup_method *m, const ProtobufCMessage *request,
-    void *out, struct failure *f);
 
 /* The vault has forgotten the session, or was gone: begin again. */
 bool backup_call_again(const struct failure *f);

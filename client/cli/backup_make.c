@@ -80,7 +80,7 @@ static enum pdv_code
 read_rows(struct turn *t, const Pdvault__V1__ReadBackupRequest *q, Pdvault__V1__ReadBackupResponse **out,
     struct failure *f)
 {
-	return backup_call(t->m->session, &backup_read_call, &q->base, out, f);
+	return raw_call(t->m->session, &backup_read_call, &q->base, out, f);
 }
 
 static Pdvault__V1__ReadBackupRequest
@@ -362,7 +362,7 @@ begin(struct turn *t, struct failure *f)
 
 	if (m->keys)
 		q.key_backup = backup_message_bytes(m->folder->id, sizeof(m->folder->id));
-	rc = backup_call(m->session, &backup_begin_call, &q.base, &t->begun, f);
+	rc = raw_call(m->session, &backup_begin_call, &q.base, &t->begun, f);
 	if (rc != PDV_OK && m->keys && strcmp(f->reason, "KEY_BACKUP_CLOSED") == 0)
 		return failure_set(f, rc, "KEY_BACKUP_CLOSED", "%s: the vault has closed this backup of keys, "
 		    "or it expired: `pdvault backup destroy` it, and make another", m->folder->path);
@@ -412,7 +412,7 @@ finish(struct turn *t, struct failure *f)
 		goto out;
 	q.session = t->begun->session;
 	q.digest = backup_message_bytes(packed.digest, sizeof(packed.digest));
-	if ((rc = backup_call(t->m->session, &backup_finish_call, &q.base, &answer, f)) != PDV_OK)
+	if ((rc = raw_call(t->m->session, &backup_finish_call, &q.base, &answer, f)) != PDV_OK)
 		goto out;
 	if (answer->signature.len != BACKUP_SIGNATURE_LEN ||
 	    !backup_manifest_signed(&head, packed.digest, answer->signature.data))

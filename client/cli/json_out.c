@@ -43,6 +43,18 @@ json_out_erasure(const struct pdv_erasure_id *id)
 }
 
 json_t *
+json_out_hex_long(const uint8_t *bytes, size_t len)
+{
+	char *text = malloc(2 * len + 1);
+	json_t *out = NULL;
+
+	if (text != NULL)
+		out = json_string(sodium_bin2hex(text, 2 * len + 1, bytes, len));
+	free(text);
+	return out;
+}
+
+json_t *
 json_out_hex(const uint8_t *bytes, size_t len)
 {
 	char text[2 * HEX_MAX + 1];

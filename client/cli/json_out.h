@@ -29,6 +29,9 @@ json_t *json_out_time(const struct pdv_time *t);
 
 /* json_out_hex(bytes, len): at most 128 bytes, in hexadecimal. json_out_proof(p): both of its parts so. */
 json_t *json_out_hex(const uint8_t *bytes, size_t len);
+
+/* The same of any length, allocated for a moment. */
+json_t *json_out_hex_long(const uint8_t *bytes, size_t len);
 json_t *json_out_proof(const struct pdv_ledger_proof *p);
 
 /*

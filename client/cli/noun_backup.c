@@ -169,7 +169,7 @@ create(struct session *s, struct backup_folder *b, uint32_t lifetime, struct fai
 	enum pdv_code rc;
 
 	q.lifetime_seconds = lifetime;
-	if ((rc = backup_call(s, &backup_create_call, &q.base, &answer, f)) != PDV_OK)
+	if ((rc = raw_call(s, &backup_create_call, &q.base, &answer, f)) != PDV_OK)
 		return rc;
 	if (answer->backup.len == BACKUP_ID_LEN)
 		memcpy(b->id, answer->backup.data, BACKUP_ID_LEN);
@@ -177,32 +177,6 @@ create(struct session *s, struct backup_folder *b, uint32_t lifetime, struct fai
 		rc = failure_set(f, PDV_DATA_LOSS, PDV_REASON_MALFORMED, "the vault sends no id");
 	pdvault__v1__key_backup__free_unpacked(answer, NULL);
 	return rc == PDV_OK ? backup_folder_begin(b, f) : rc;
-}
-
-/* "7d", "12h", "30m" or "90s". A number alone could mean any of them. */
-static enum pdv_code
-lifetime(const struct args *a, uint32_t *out, struct failure *f)
-{
-	static const struct {
-		char unit;
-		unsigned long seconds;
-	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
-	const char *text = a->values[FLAG_LIFETIME];
-	unsigned long n;
-	char *end;
-
-	*out = 0;
-	if (text == NULL)
-		return PDV_OK;
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	for (size_t i = 0; errno == 0 && end != text && i < sizeof(units) / sizeof(units[0]); i++)
-		if (end[0] == units[i].unit && end[1] == '\0' && text[0] >= '0' && text[0] <= '9' &&
-		    n >= 1 && n <= LIFETIME_MAX / units[i].seconds) {
-			*out = (uint32_t)(n * units[i].seconds);
-			return PDV_OK;
-		}
-	return failure_usage(f, "--lifetime: a time with its unit, as 7d, 12h or 30m, at most 366d");
 }
 
 enum pdv_code
@@ -214,7 +188,7 @@ noun_backup_keys(const struct args *a, struct failure *f)
 	uint32_t seconds;
 	enum pdv_code rc;
 
-	if ((rc = lifetime(a, &seconds, f)) != PDV_OK || (rc = session_open(&s, a, 0, f)) != PDV_OK ||
+	if ((rc = args_time(a, FLAG_LIFETIME, LIFETIME_MAX, &seconds, f)) != PDV_OK || (rc = session_open(&s, a, 0, f)) != PDV_OK ||
 	    (rc = backup_folder_open(&folder, f)) != PDV_OK ||
 	    (!folder.begun && (rc = create(&s, &folder, seconds, f)) != PDV_OK))
 		goto out;
@@ -318,7 +292,7 @@ noun_backup_list(const struct args *a, struct failure *f)
 
 	q.outstanding = a->values[FLAG_OUTSTANDING] != NULL;
 	if ((rc = session_open(&s, a, 0, f)) != PDV_OK ||
-	    (rc = backup_call(&s, &backup_list_call, &q.base, &answer, f)) != PDV_OK)
+	    (rc = raw_call(&s, &backup_list_call, &q.base, &answer, f)) != PDV_OK)
 		goto out;
 	for (size_t i = 0; i < answer->n_backups; i++)
 		(void)json_array_append_new(list, key_backup_json(answer->backups[i]));
@@ -398,7 +372,7 @@ noun_backup_destroy(const struct args *a, struct failure *f)
 	if ((rc = session_open(&s, a, 0, f)) != PDV_OK || (rc = destroy_files(a->operand, id, f)) != PDV_OK)
 		goto out;
 	q.backup = backup_message_bytes(id, sizeof(id));
-	if ((rc = backup_call(&s, &backup_destroy_call, &q.base, &answer, f)) != PDV_OK)
+	if ((rc = raw_call(&s, &backup_destroy_call, &q.base, &answer, f)) != PDV_OK)
 		goto out;
 	rc = json_out_print(key_backup_json(answer), a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
 	pdvault__v1__key_backup__free_unpacked(answer, NULL);

@@ -30,6 +30,7 @@ root_new(struct root *r)
 	seal_key_new(&r->signing, SEAL_FOR_SIGNING);
 	r->signer = 1;
 	r->index_ms = r->signing_ms = clock_wall_ms();
+	root_publish(r);
 }
 
 void
@@ -102,6 +103,12 @@ root_open(const struct key *self, const uint8_t vault[static 16], uint64_t epoch
 out:
 	sodium_memzero(plain, sizeof(plain));
 	return rc;
+}
+
+void
+root_publish(struct root *r)
+{
+	seal_public(&r->signing, r->public_key);
 }
 
 void

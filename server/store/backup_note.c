@@ -122,5 +122,5 @@ backup_sign(const struct ledger_signer *s, const uint8_t digest[static SEAL_DIGE
 	memcpy(p, BACKUP_LABEL, sizeof(BACKUP_LABEL) - 1);
 	memcpy(p += sizeof(BACKUP_LABEL) - 1, s->vault, VAULT_ID_LEN);
 	memcpy(p + VAULT_ID_LEN, digest, SEAL_DIGEST_LEN);
-	seal_sign(&s->root->signing, s->public, bytes_of(said, sizeof(said)), out);
+	seal_sign(&s->root->signing, s->root->public_key, bytes_of(said, sizeof(said)), out);
 }

@@ -179,7 +179,7 @@ batch_commit(struct vault *v, struct overlay *o, bool erasing, bool *fatal)
 	}
 	if (rc != STATUS_OK) {
 		if (touches_keys)
-			switch_abandon(v);
+			switch_abandon(v, o);
 		goto out;
 	}
 	if (!touches_keys)

@@ -101,7 +101,7 @@ enum status
 ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
 {
 	const struct vault *v = writeset_vault(ws);
-	struct ledger_signer signer = { epoch_root(v->epochs, epoch_current(v->epochs)), v->id, v->public_key };
+	struct ledger_signer signer = { epoch_root(v->epochs, epoch_current(v->epochs)), v->id };
 	uint8_t key[8];
 	struct bytes value;
 	enum status rc;
@@ -184,5 +184,5 @@ ledger_sign(const struct ledger_signer *s, struct ledger_proof *p)
 	uint8_t said[SAID_LEN];
 
 	say(s->vault, p->entry, said);
-	seal_sign(&s->root->signing, s->public, bytes_of(said, sizeof(said)), p->signature);
+	seal_sign(&s->root->signing, s->root->public_key, bytes_of(said, sizeof(said)), p->signature);
 }

@@ -32,6 +32,7 @@ enum ledger_kind {
 	LEDGER_KEYS = 2,		/* a key backup is allowed: erasure is its id, slot its expiry in ms */
 	LEDGER_KEYS_READ = 3,		/* it is complete: who has this slot or a later one is not in it */
 	LEDGER_KEYS_GONE = 4,		/* it was destroyed */
+	LEDGER_SIGNER = 5,		/* a new signing key: subject and erasure are its public half (signer.h) */
 };
 
 /* Of a key backup subject and categories are zero. */
@@ -91,12 +92,12 @@ enum status ledger_verify(const uint8_t vault[static VAULT_ID_LEN],
     const uint8_t public[static SEAL_PUBLIC_LEN], const struct ledger_proof *p) MUST_USE;
 
 /*
- * Hashes p->entry and signs that for the vault with that id and public key. The caller holds the root (a pin on
+ * Hashes p->entry and signs that for the vault with that id. The caller holds the root (a pin on
  * its epoch, or it is the writer).
  */
 struct ledger_signer {
-	const struct root *root;
-	const uint8_t *vault, *public;	/* VAULT_ID_LEN, SEAL_PUBLIC_LEN bytes */
+	const struct root *root;	/* its signing key, and the public half of that */
+	const uint8_t *vault;		/* VAULT_ID_LEN bytes */
 };
 
 void ledger_sign(const struct ledger_signer *s, struct ledger_proof *p);

@@ -89,6 +89,7 @@ overlay_end(struct overlay *o)
 		sodium_memzero(o->secret, o->secret_used);
 	o->secret_used = 0;
 	o->spoiled = o->forced = false;
+	o->seals = NULL;
 	sodium_memzero(o->peek, sizeof(*o->peek));
 	root_wipe(o->root);
 }
@@ -115,6 +116,18 @@ bool
 overlay_is_forced(const struct overlay *o)
 {
 	return o->forced;
+}
+
+void
+overlay_reseal(struct overlay *o, struct anchor_seals *seals)
+{
+	o->seals = seals;
+}
+
+struct anchor_seals *
+overlay_seals(const struct overlay *o)
+{
+	return o->seals;
 }
 
 void

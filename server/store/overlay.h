@@ -130,6 +130,32 @@ bool overlay_touches(struct overlay *o, struct node n);
 void overlay_force(struct overlay *o);
 bool overlay_is_forced(const struct overlay *o);
 
+/* Other seals for the anchor's next slot, borrowed until overlay_end(); NULL: those that it has. */
+void overlay_reseal(struct overlay *o, struct anchor_seals *seals);
+struct anchor_seals *overlay_seals(const struct overlay *o);
+
+/* Rotations: pages, buckets and keyrings, one after the other. */
+enum overlay_walk { OVERLAY_RENEW,	/* what was sealed before epoch ${floor} is sealed anew */
+	OVERLAY_SWEEP };		/* entries of buckets whose tags are not under the present index key go */
+
+struct overlay_walker {
+	enum overlay_walk walk;
+	uint64_t floor;
+	unsigned limit;			/* rows that are looked at, at most */
+	/* Where it goes on: the table and the least key; at the end, STORE_TABLE_COUNT. */
+	enum store_table table;
+	uint8_t from[NODE_KEY_LEN + 1];
+	uint8_t from_len;
+	/* Out. */
+	unsigned looked, changed, damaged;
+};
+
+/*
+ * The tables keyrings, buckets and nodes from (w->table, w->from) on. It ends early when the batch has no more room.
+ * What does not open is left, and counted. STATUS_IO, STATUS_NO_MEMORY: nothing was done.
+ */
+enum status overlay_walk(struct overlay *o, struct overlay_walker *w) MUST_USE;
+
 void overlay_check(struct overlay *o);
 
 #endif /* SERVER_STORE_OVERLAY_H */

@@ -25,6 +25,7 @@ struct overlay {
 	uint8_t *secret;		/* OVERLAY_SECRET bytes of secret memory, handed out in order */
 	size_t secret_used;
 	bool spoiled;			/* half of a request is in it */
+	struct anchor_seals *seals;	/* borrowed, or NULL */
 	bool forced;			/* a fresh root, whatever else there is */
 	struct path path;		/* of what is only looked at */
 	struct overlay_peek *peek;	/* secret memory */

@@ -511,8 +511,7 @@ reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 		return rc;
 	if (!settled)
 		return STATUS_ABSENT;
-	/* The pin keeps the root, and all roots have one signing key. */
-	ledger_sign(&(struct ledger_signer){ epoch_root(e, epoch_current(e)), r->vault->id,
-		r->vault->public_key }, out);
+	/* The pin keeps the root. */
+	ledger_sign(&(struct ledger_signer){ epoch_root(e, epoch_current(e)), r->vault->id }, out);
 	return STATUS_OK;
 }

@@ -13,8 +13,8 @@
 
 #define KEKS_MAX (PROVIDER_MAX * PROVIDER_VERSIONS_MAX)
 
-static enum status
-make_provider(const struct provider_options *o, struct provider **out)
+enum status
+seals_make(const struct provider_options *o, struct provider **out)
 {
 	const char *why = NULL;
 	enum status rc = provider_new(o, out, &why);
@@ -33,8 +33,13 @@ seals_new(const struct vault_options *o, struct seals **out)
 	if (s == NULL)
 		return STATUS_NO_MEMORY;
 	must(o->seal_count > 0 && o->seal_count <= PROVIDER_MAX);
+	must(pthread_mutex_init(&s->work, NULL) == 0 && pthread_mutex_init(&s->lock, NULL) == 0);
+	if ((s->before = secret_alloc(sizeof(*s->before))) == NULL ||
+	    (s->now = secret_alloc(sizeof(*s->now))) == NULL ||
+	    (s->offered = secret_alloc(sizeof(*s->offered))) == NULL)
+		rc = STATUS_NO_MEMORY;
 	for (unsigned i = 0; i < o->seal_count && rc == STATUS_OK; i++)
-		if ((rc = make_provider(&o->seal[i], &s->provider[i])) == STATUS_OK)
+		if ((rc = seals_make(&o->seal[i], &s->provider[i])) == STATUS_OK)
 			s->count++;
 	if (rc == STATUS_OK) {
 		*out = s;
@@ -58,6 +63,11 @@ seals_free(struct seals *s)
 	if (s == NULL)
 		return;
 	forget_keks(s);
+	secret_free(s->before, sizeof(*s->before));
+	secret_free(s->now, sizeof(*s->now));
+	secret_free(s->offered, sizeof(*s->offered));
+	(void)pthread_mutex_destroy(&s->work);
+	(void)pthread_mutex_destroy(&s->lock);
 	for (unsigned i = 0; i < s->count; i++)
 		provider_free(s->provider[i]);
 	free(s);
@@ -74,7 +84,6 @@ seals_open(struct seals *s, const struct vault_options *o)
 		unsigned n = 0;
 
 		rc = provider_open(s->provider[i], &s->kek[s->kek_count], &n);
-		s->opened[i] = rc == STATUS_OK && n > 0;
 		if (rc == STATUS_OK)
 			s->kek_count += n;
 		else if (first == STATUS_CONFIG)
@@ -113,7 +122,7 @@ at_suffix(const struct provider_options *from, const char *suffix, struct provid
 			return STATUS_CONFIG;
 		o.path = path;
 	}
-	return make_provider(&o, out);
+	return seals_make(&o, out);
 }
 
 void
@@ -157,7 +166,7 @@ seals_uncreate(const struct vault_options *o)
 	struct provider *p = NULL;
 
 	for (unsigned i = 0; i < o->seal_count; i++) {
-		if (make_provider(&o->seal[i], &p) != STATUS_OK)
+		if (seals_make(&o->seal[i], &p) != STATUS_OK)
 			continue;
 		(void)!provider_keep(p, NULL);
 		provider_free(p);
@@ -190,6 +199,9 @@ seals_note(struct vault *v)
 
 	for (unsigned i = 0; i < all->count; i++)
 		since = all->seal[i].since < since ? all->seal[i].since : since;
+	must(pthread_mutex_lock(&v->seals->lock) == 0);
+	*v->seals->now = *all;
+	must(pthread_mutex_unlock(&v->seals->lock) == 0);
 	atomic_store(&v->seals->since, since);
 	atomic_store(&v->seals->lasting, all->lasting);
 	atomic_store(&v->seals->dead_class, (int)all->dead_class);
@@ -226,6 +238,7 @@ seals_settle(struct vault *v)
 		if (seal->kind != ANCHOR_SEAL_KEK)
 			continue;
 		s->opened[i] = gave(s, seal);
+		s->tested_ms[i] = clock_wall_ms();
 		if (!s->opened[i])
 			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that "
 			    "the anchor is wrapped for: it is away, another version, or another passphrase"));

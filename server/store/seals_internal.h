@@ -4,25 +4,43 @@
 #ifndef SERVER_STORE_SEALS_INTERNAL_H
 #define SERVER_STORE_SEALS_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "server/store/seals.h"
 
+/* A passphrase or PIN that somebody gave for a provider that is to be added. */
+struct seals_offered {
+	char name[PROVIDER_NAME_MAX + 1];
+	size_t len;
+	uint8_t secret[PROVIDER_SECRET_MAX];
+};
+
 struct seals {
 	struct provider *provider[PROVIDER_MAX];
-	bool opened[PROVIDER_MAX];	/* gave the key that the anchor is wrapped for, when last asked */
 	unsigned count;
+	pthread_mutex_t work;		/* whoever asks a provider for something, which may take seconds */
+	pthread_mutex_t lock;		/* the next three, for a moment */
+	bool opened[PROVIDER_MAX];	/* gave the key that the anchor is wrapped for, when last asked */
+	int64_t tested_ms[PROVIDER_MAX];	/* when that was */
+	struct anchor_seals *now;	/* secret memory: those of the anchor */
 	struct provider_kek *kek;	/* secret memory; until seals_settle() */
 	size_t kek_count;
+	struct anchor_seals *before;	/* secret memory: the switch's own, while it is not decided */
+	struct seals_offered *offered;	/* secret memory; under lock */
 	/* What seals_class() needs of the set in the anchor. */
 	_Atomic uint64_t since, lasting;
 	atomic_int dead_class;
+	atomic_uint asked;		/* how often somebody wanted them to be tested */
 	atomic_bool ended;		/* no version that was replaced is left */
 };
 
 /* Of that name; NULL: there is none. */
 const struct anchor_seal *seals_find(const struct anchor_seals *all, const char *name);
 struct provider *seals_provider(const struct seals *s, const char *name);
+
+/* provider_new(), and what it says in the log. */
+enum status seals_make(const struct provider_options *o, struct provider **out) MUST_USE;
 
 /* A seal made now of what the provider gave. */
 void seals_fill(struct anchor_seal *s, const struct provider *p, const struct provider_kek *kek,

@@ -29,7 +29,9 @@
 	X(ERASURES, "erasures", false)        \
 	X(LEDGER, "ledger", true)             \
 	X(LITTER, "litter", false)            \
-	X(BACKUPS, "backups", true)
+	X(BACKUPS, "backups", true)           \
+	X(JOBS, "jobs", true)                 \
+	X(SIGNERS, "signers", true)
 
 #define STORE_TABLE_ENUM(name, text, grows) STORE_##name,
 enum store_table { STORE_TABLES(STORE_TABLE_ENUM) STORE_TABLE_COUNT };

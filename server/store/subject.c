@@ -24,6 +24,14 @@ subject_new_id(const struct vault *v, uint8_t id[static SUBJECT_ID_LEN])
 	randombytes_buf(id + 2, SUBJECT_ID_LEN - 2);
 }
 
+bool
+subject_id_is_zero(const uint8_t id[static SUBJECT_ID_LEN])
+{
+	static const uint8_t zero[SUBJECT_ID_LEN];
+
+	return memcmp(id, zero, sizeof(zero)) == 0;
+}
+
 void
 subject_row_live(uint64_t slot, uint8_t out[static SUBJECT_ROW_LEN])
 {

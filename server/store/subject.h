@@ -5,6 +5,7 @@
 #ifndef SERVER_STORE_SUBJECT_H
 #define SERVER_STORE_SUBJECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/keys/page.h"
@@ -28,6 +29,9 @@ struct subject_prefix subject_prefix(const struct vault *v);
 
 /* A new id: vault number and 14 random bytes. */
 void subject_new_id(const struct vault *v, uint8_t id[static SUBJECT_ID_LEN]);
+
+/* No id of a subject: where one need not be given. */
+bool subject_id_is_zero(const uint8_t id[static SUBJECT_ID_LEN]);
 
 /* Rows: 1, slot (8), zeros; or, when erased, 2, id of the erasure (16): no slot. */
 void subject_row_live(uint64_t slot, uint8_t out[static SUBJECT_ROW_LEN]);

@@ -228,23 +228,52 @@ out:
 	return rc;
 }
 
+/* The anchor has the new seals from here on; what it had is kept until the commit has decided. */
+static void
+reseal(struct vault *v, struct overlay *o, uint64_t epoch)
+{
+	struct anchor_seals *next = overlay_seals(o);
+
+	for (unsigned i = 0; i < next->count; i++)
+		if (next->seal[i].since == 0 || next->seal[i].since >= epoch)
+			next->seal[i].since = epoch;
+	if (next->lasting >= epoch)
+		next->lasting = epoch;
+	*v->seals->before = *anchor_seals(v->anchor);
+	anchor_reseal(v->anchor, next);
+}
+
+static void
+reseal_undo(struct vault *v, struct overlay *o)
+{
+	if (overlay_seals(o) == NULL || v->seals->before->count == 0)
+		return;
+	anchor_reseal(v->anchor, v->seals->before);
+	sodium_memzero(v->seals->before, sizeof(*v->seals->before));
+}
+
 enum status
 switch_prepare(struct vault *v, struct overlay *o)
 {
 	const struct root *root = overlay_root(o);
 	enum status rc;
 
+	if (overlay_seals(o) != NULL)
+		reseal(v, o, root->epoch);
 	/* K3: e + 1 is on the medium, read back, before anything can rest on it. */
 	rc = anchor_prepare(v->anchor, root);
-	if (rc != STATUS_OK)
+	if (rc != STATUS_OK) {
+		reseal_undo(v, o);
 		return rc;
+	}
 	epoch_stage(v->epochs, root);
 	return STATUS_OK;
 }
 
 void
-switch_abandon(struct vault *v)
+switch_abandon(struct vault *v, struct overlay *o)
 {
+	reseal_undo(v, o);
 	epoch_unstage(v->epochs);
 }
 
@@ -301,6 +330,11 @@ switch_finish(struct vault *v, struct overlay *o)
 	if (!mutant(cache_cleared_early))
 		refresh_cache(v, o);
 	epoch_settle(v->epochs, erased == STATUS_OK);
+	if (overlay_seals(o) != NULL) {
+		sodium_memzero(v->seals->before, sizeof(*v->seals->before));
+		seals_note(v);
+	}
+	vault_publish(v, overlay_root(o));
 	metrics_set(METRIC_EPOCH, epoch);
 	metrics_set(METRIC_SETTLED_EPOCH, epoch_settled(v->epochs));
 	metrics_add(METRIC_SWITCHES, 1);

@@ -24,7 +24,7 @@ enum status switch_seal(struct vault *v, struct overlay *o,
 enum status switch_prepare(struct vault *v, struct overlay *o) MUST_USE;
 
 /* K4 did not happen and surely will not: as if there had been no K3. */
-void switch_abandon(struct vault *v);
+void switch_abandon(struct vault *v, struct overlay *o);
 
 /*
  * K5 and K6, after the commit. STATUS_ANCHOR: the old slot may still be there; the vault is read only from

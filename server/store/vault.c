@@ -83,6 +83,7 @@ vault_alloc(const struct vault_options *o)
 	v->has_recovery_key = o->has_recovery_key;
 	memcpy(v->recovery_key, o->recovery_key, sizeof(v->recovery_key));
 	must(pthread_mutex_init(&v->readers_lock, NULL) == 0);
+	must(pthread_mutex_init(&v->public_lock, NULL) == 0);
 	return v;
 }
 
@@ -117,6 +118,7 @@ read_identity(struct vault *v)
 	}
 	memcpy(v->id, value.p, VAULT_ID_LEN);
 	v->number = bytes_get16(value.p + VAULT_OFF_NUMBER);
+	v->created_ms = (int64_t)bytes_get64(value.p + VAULT_OFF_CREATED);
 	/* Phones are stored with it: under another one an erasure would not find its own look-ups. */
 	if (bytes_get16(value.p + VAULT_OFF_COUNTRY) != v->country_code) {
 		rc = STATUS_CONFIG;
@@ -207,13 +209,15 @@ recover(struct vault *v, struct root *root, bool read_only)
 	uint64_t settled;
 	enum status rc;
 
-	if ((rc = recover_run(v, read_only, root, &settled)) != STATUS_OK ||
-	    (rc = epoch_new(root, settled, &v->epochs)) != STATUS_OK ||
+	if ((rc = recover_run(v, read_only, root, &settled)) != STATUS_OK)
+		return rc;
+	root_publish(root);
+	vault_publish(v, root);
+	if ((rc = epoch_new(root, settled, &v->epochs)) != STATUS_OK ||
 	    (rc = cache_new(CACHE_BYTES, &v->cache)) != STATUS_OK)
 		return rc;
 	atomic_store(&v->anchor_class, (int)anchor_class(v->anchor, &why));
 	atomic_store(&v->anchor_class_why, why);
-	seal_public(&root->signing, v->public_key);
 	vault_trouble(v, VAULT_MEDIUM, read_only);
 	metrics_set(METRIC_EPOCH, root->epoch);
 	metrics_set(METRIC_SETTLED_EPOCH, settled);
@@ -301,6 +305,7 @@ vault_close(struct vault *v)
 	seals_free(v->seals);
 	store_close(v->store);
 	(void)pthread_mutex_destroy(&v->readers_lock);
+	(void)pthread_mutex_destroy(&v->public_lock);
 	free(v);
 }
 
@@ -310,10 +315,20 @@ vault_id(const struct vault *v)
 	return v->id;
 }
 
-const uint8_t *
-vault_public_key(const struct vault *v)
+void
+vault_public_key(struct vault *v, uint8_t out[static SEAL_PUBLIC_LEN])
 {
-	return v->public_key;
+	must(pthread_mutex_lock(&v->public_lock) == 0);
+	memcpy(out, v->public_key, SEAL_PUBLIC_LEN);
+	must(pthread_mutex_unlock(&v->public_lock) == 0);
+}
+
+void
+vault_publish(struct vault *v, const struct root *root)
+{
+	must(pthread_mutex_lock(&v->public_lock) == 0);
+	memcpy(v->public_key, root->public_key, SEAL_PUBLIC_LEN);
+	must(pthread_mutex_unlock(&v->public_lock) == 0);
 }
 
 uint16_t
@@ -333,6 +348,12 @@ int64_t
 vault_resurrected_ms(const struct vault *v)
 {
 	return v->resurrected_ms;
+}
+
+int64_t
+vault_created_ms(const struct vault *v)
+{
+	return v->created_ms;
 }
 
 uint64_t

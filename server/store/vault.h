@@ -56,10 +56,11 @@ void vault_close(struct vault *v);
 /* Any thread. */
 const uint8_t *vault_id(const struct vault *v);		/* VAULT_ID_LEN bytes */
 uint16_t vault_country_code(const struct vault *v);
-const uint8_t *vault_public_key(const struct vault *v);	/* SEAL_PUBLIC_LEN bytes: of its Ed25519 key */
+void vault_public_key(struct vault *v, uint8_t out[static SEAL_PUBLIC_LEN]);	/* of its Ed25519 key */
 /* false: the configuration has none. */
 bool vault_recovery_key(const struct vault *v, uint8_t out[static SEAL_RECOVERY_KEY_LEN]);
 int64_t vault_resurrected_ms(const struct vault *v);	/* of the last restore with an older ledger; 0: none */
+int64_t vault_created_ms(const struct vault *v);
 uint64_t vault_incarnation(const struct vault *v);	/* grows with each restore; in every answer */
 uint64_t vault_epoch(struct vault *v);
 uint64_t vault_settled(struct vault *v);

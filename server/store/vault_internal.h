@@ -23,10 +23,11 @@ enum vault_trouble {
 
 struct vault {
 	uint8_t id[VAULT_ID_LEN];
-	uint8_t public_key[SEAL_PUBLIC_LEN];
+	pthread_mutex_t public_lock;
+	uint8_t public_key[SEAL_PUBLIC_LEN];	/* of the present signing key */
 	uint16_t number, country_code;
 	uint64_t incarnation;
-	int64_t resurrected_ms;
+	int64_t created_ms, resurrected_ms;
 	bool has_recovery_key;
 	uint8_t recovery_key[SEAL_RECOVERY_KEY_LEN];
 	bool force_class_d;		/* the operator knows */
@@ -45,6 +46,7 @@ struct vault {
 	struct reader *readers;		/* all that were made, for vault_close */
 	unsigned reader_count;
 	struct backup_sessions *backups;
+	uint32_t rotate_rate;		/* of rotations that ask for none */
 };
 
 /* Rows of STORE_META. */
@@ -98,6 +100,9 @@ enum status vault_open_store(const struct vault_options *o, struct vault **out) 
 
 /* Where the files of the anchor lie or would lie. STATUS_REFUSED: one on class D, and it is not forced. */
 enum status vault_classes(const struct vault_options *o) MUST_USE;
+
+/* The signing key of that root is the present one. */
+void vault_publish(struct vault *v, const struct root *root);
 
 /* One more trouble, or one less. */
 void vault_trouble(struct vault *v, enum vault_trouble t, bool is);

@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/mutant.h"
 #include "server/store/damage.h"
@@ -21,7 +22,9 @@ writeset_new(struct vault *v, struct overlay *o, struct writeset **out)
 		return STATUS_NO_MEMORY;
 	ws->vault = v;
 	ws->overlay = o;
-	if ((ws->keyring = secret_alloc(sizeof(*ws->keyring))) == NULL) {
+	if ((ws->keyring = secret_alloc(sizeof(*ws->keyring))) == NULL ||
+	    (ws->old = secret_alloc(sizeof(*ws->old))) == NULL ||
+	    (ws->signing = secret_alloc(sizeof(*ws->signing))) == NULL) {
 		writeset_free(ws);
 		return STATUS_NO_MEMORY;
 	}
@@ -36,6 +39,8 @@ writeset_free(struct writeset *ws)
 		return;
 	writeset_reset(ws);
 	secret_free(ws->keyring, sizeof(*ws->keyring));
+	secret_free(ws->old, sizeof(*ws->old));
+	secret_free(ws->signing, sizeof(*ws->signing));
 	free(ws);
 }
 
@@ -52,8 +57,12 @@ writeset_reset(struct writeset *ws)
 	ws->subject = WRITESET_NONE;
 	if (ws->keyring != NULL)
 		sodium_memzero(ws->keyring, sizeof(*ws->keyring));
+	if (ws->signing != NULL)
+		sodium_memzero(ws->signing, sizeof(*ws->signing));
 	sodium_memzero(ws->entry, ws->entry_count * sizeof(ws->entry[0]));
 	ws->entry_count = 0;
+	ws->root = WRITESET_ROOT_KEPT;
+	ws->seals = NULL;
 }
 
 struct vault *
@@ -71,7 +80,7 @@ writeset_root(struct writeset *ws)
 uint64_t
 writeset_epoch(struct writeset *ws)
 {
-	bool touches_keys = ws->entry_count > 0 || ws->subject == WRITESET_EDITED ||
+	bool touches_keys = ws->entry_count > 0 || ws->root != WRITESET_ROOT_KEPT || ws->seals != NULL || ws->subject == WRITESET_EDITED ||
 	    ws->subject == WRITESET_NEW || ws->subject == WRITESET_DROPPED ||
 	    ws->subject == WRITESET_DAMAGED;
 
@@ -88,6 +97,46 @@ mutant_wrap(struct overlay *o, const struct keyring *k)
 	seal_box(&overlay_root(o)->index, &c, bytes_of(k->category[0].key.b, SEAL_KEY_LEN), SEAL_KEY_LEN + 16,
 	    box);
 	return overlay_put(o, STORE_META, bytes_of(k->slot, sizeof(k->slot)), bytes_of(box, sizeof(box)));
+}
+
+void
+writeset_change_root(struct writeset *ws, enum writeset_root change)
+{
+	ws->root = change;
+}
+
+enum status
+writeset_reseal(struct writeset *ws, struct anchor_seals *seals)
+{
+	if (overlay_seals(ws->overlay) != NULL)
+		return STATUS_BUSY;
+	ws->seals = seals;
+	return STATUS_OK;
+}
+
+static void
+change_root(struct writeset *ws)
+{
+	struct root *root = overlay_root(ws->overlay);
+
+	if (ws->root == WRITESET_ROOT_KEPT && ws->seals == NULL)
+		return;
+	overlay_force(ws->overlay);
+	if (ws->seals != NULL)
+		overlay_reseal(ws->overlay, ws->seals);
+	if (ws->root == WRITESET_INDEX_BEGINS) {
+		root->index_before = root->index;
+		seal_key_new(&root->index, SEAL_FOR_INDEX);
+		root->index_parity ^= 1;
+		root->index_ms = clock_wall_ms();
+	} else if (ws->root == WRITESET_INDEX_ENDS) {
+		seal_key_wipe(&root->index_before);
+	} else if (ws->root == WRITESET_SIGNING) {
+		root->signing = *ws->signing;
+		seal_public(&root->signing, root->public_key);
+		root->signer++;
+		root->signing_ms = clock_wall_ms();
+	}
 }
 
 /* Everything was read and checked before; what is left can only run out of memory. */
@@ -114,6 +163,8 @@ writeset_merge(struct writeset *ws)
 	for (const struct writeset_row *r = ws->rows; r != NULL && rc == STATUS_OK; r = r->next)
 		rc = r->value.p != NULL ? overlay_put(o, r->table, r->key, r->value) :
 		    overlay_delete(o, r->table, r->key);
+	if (rc == STATUS_OK)
+		change_root(ws);
 	if (mutant(second_wrap) && ws->subject == WRITESET_NEW && rc == STATUS_OK)
 		rc = mutant_wrap(o, ws->keyring);
 	/* Half a request in the batch would be worse than none. */

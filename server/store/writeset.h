@@ -21,6 +21,7 @@
 #define WRITESET_ENTRIES_MAX 120u
 
 struct overlay;
+struct overlay_row;
 struct writeset;
 
 /* For the writer: one writeset serves request after request. */
@@ -99,6 +100,36 @@ enum status writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
  */
 enum status writeset_move_lookup(struct writeset *ws, const struct lookup *l,
     const uint8_t id[static SUBJECT_ID_LEN], bool *moved) MUST_USE;
+
+/* What becomes of the root as such, when the request is merged. */
+enum writeset_root { WRITESET_ROOT_KEPT,
+	WRITESET_ROOT_FRESH,		/* another root key, nothing else */
+	WRITESET_INDEX_BEGINS,		/* a new index key; the present one becomes the one before */
+	WRITESET_INDEX_ENDS,		/* the one before goes */
+	WRITESET_SIGNING,		/* a new signing key: signer_rotate() */
+};
+void writeset_change_root(struct writeset *ws, enum writeset_root change);
+
+/*
+ * The anchor's next slot is wrapped for other seals; one whose since is 0 begins with it. ${seals} is borrowed until
+ * the batch has ended, and lies in secret memory. STATUS_BUSY: another request of this batch has some.
+ */
+enum status writeset_reseal(struct writeset *ws, struct anchor_seals *seals) MUST_USE;
+
+/*
+ * A rotation of the subject that was asked for last by writeset_edit_subject(): a new key for that category, and
+ * all that is sealed under the old one sealed again. Of content and usage, whose data keys are kept elsewhere, the old
+ * key stays as the version before. STATUS_FORGED, STATUS_CORRUPT: something does not open; STATUS_CROWDED: there is no
+ * further version. Transactions that this batch has appended are not looked at: writeset_has_transactions(). ${a} is
+ * emptied again and again.
+ */
+enum status writeset_rekey(struct writeset *ws, unsigned category, struct arena *a) MUST_USE;
+
+/* Of content or usage the version before goes: the data keys that it wraps do not open any more. */
+void writeset_retire(struct writeset *ws, unsigned category);
+
+/* Whether ${rows}, the batch's or a part of them, have transactions of that slot. */
+bool writeset_has_transactions(const struct overlay_row *rows, uint64_t slot);
 
 /* The record of a category, opened into the arena. Statuses as reader_record(). */
 enum status writeset_record(struct writeset *ws, const struct keyring *k, unsigned category,

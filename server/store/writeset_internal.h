@@ -28,9 +28,12 @@ struct writeset {
 	struct overlay *overlay;
 	struct writeset_row *rows, **rows_end;
 	enum writeset_subject subject;
-	struct keyring *keyring;	/* secret memory */
+	struct keyring *keyring, *old;	/* secret memory; old: writeset_rekey()'s */
 	struct writeset_entry entry[WRITESET_ENTRIES_MAX];
 	unsigned entry_count;
+	enum writeset_root root;
+	struct anchor_seals *seals;	/* or NULL */
+	struct key *signing;		/* secret memory: of WRITESET_SIGNING */
 };
 
 #endif /* SERVER_STORE_WRITESET_INTERNAL_H */

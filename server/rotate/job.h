@@ -1,0 +1,86 @@
+/*
+ * Jobs: changes of keys that take many commits. A job is a row, changed in the same commit as what it
+ * has done, so that a crash neither loses nor repeats a step. When it is done the row is signed: a statement
+ * that no key of its kind and scope which is older than its floor remains in use (docs/FORMAT.md, jobs).
+ */
+#ifndef SERVER_ROTATE_JOB_H
+#define SERVER_ROTATE_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/keys/provider.h"
+#include "server/store/ledger.h"
+#include "server/store/store.h"
+#include "server/store/writeset.h"
+
+#define JOB_ID_LEN 16u			/* time in ms (8), random (8): in the order in which they were made */
+#define JOB_CURSOR_MAX 24u
+#define JOB_PRINCIPAL_MAX 63u
+#define JOB_ROW_LEN 328u
+#define JOB_SAID_LEN 264u		/* of the row: what is signed */
+#define JOB_LABEL "pdvault job 1"
+#define JOB_KEPT 64u			/* rows of jobs that have ended; older ones go */
+#define JOB_WAITING_MAX 32u		/* that may wait; more are refused */
+
+enum job_kind { JOB_SEAL = 1, JOB_TREE, JOB_SUBJECTS, JOB_INDEX, JOB_SIGNING, JOB_SEAL_ADD, JOB_SEAL_REMOVE,
+	JOB_KINDS };
+enum job_state { JOB_WAITING = 1, JOB_RUNNING, JOB_PAUSED, JOB_DONE, JOB_CANCELLED, JOB_FAILED, JOB_STATES };
+
+struct job {
+	uint8_t id[JOB_ID_LEN];
+	enum job_kind kind;
+	enum job_state state;
+	uint8_t step;				/* of its kind, from 0 */
+	uint8_t category;			/* JOB_SUBJECTS: that alone; 0: all that have records */
+	uint32_t rate;				/* units a second at most; 0: no limit */
+	uint32_t older_s;			/* JOB_SUBJECTS: only keys that were older than so many seconds */
+	bool retire;				/* JOB_SUBJECTS: the version before goes, and what it still opens */
+	/* No key that is older than this remains when it is done: a time, and the epoch at that time. */
+	int64_t floor_ms;
+	uint64_t floor_epoch;
+	int64_t created_ms, started_ms, updated_ms, ended_ms;	/* 0: not yet */
+	uint64_t done, total, damaged;		/* units; total is an estimate; damaged ones were left as they are */
+	uint64_t micros;			/* JOB_SEAL: how long the switch and what belongs to it took */
+	uint8_t subject[SUBJECT_ID_LEN];	/* JOB_SUBJECTS: that one alone; zero: all */
+	uint8_t cursor[JOB_CURSOR_MAX];
+	uint8_t cursor_len;
+	uint8_t failure;			/* enum status: why JOB_FAILED */
+	char seal[PROVIDER_NAME_MAX + 1];	/* JOB_SEAL: "" is all that can be renewed */
+	char principal[JOB_PRINCIPAL_MAX + 1];	/* who asked; "schedule" */
+	uint64_t signer;			/* number of the key that signed; 0: it is not signed */
+	uint8_t signature[SEAL_SIGNATURE_LEN];
+};
+
+/* Static; "?" for what is none. */
+const char *job_kind_name(enum job_kind k);
+const char *job_state_name(enum job_state s);
+
+/* It goes on some time. */
+bool job_is_open(const struct job *j);
+
+/* STATUS_CORRUPT: not such a row. */
+void job_encode(const struct job *j, uint8_t row[static JOB_ROW_LEN]);
+enum status job_decode(const uint8_t id[static JOB_ID_LEN], struct bytes row, struct job *out) MUST_USE;
+
+/* What is signed: label, vault id, job's id, the row up to its signature. */
+#define JOB_STATEMENT_LEN (sizeof(JOB_LABEL) - 1 + VAULT_ID_LEN + JOB_ID_LEN + JOB_SAID_LEN)
+void job_statement(const struct job *j, const uint8_t vault[static VAULT_ID_LEN],
+    uint8_t out[static JOB_STATEMENT_LEN]);
+
+/* Signs the row as it is. */
+void job_sign(struct job *j, const struct ledger_signer *s);
+
+/* The writer's thread. job_load(): STATUS_ABSENT. */
+enum status job_load(struct writeset *ws, const uint8_t id[static JOB_ID_LEN], struct job *out) MUST_USE;
+enum status job_save(struct writeset *ws, const struct job *j) MUST_USE;
+
+/*
+ * Any thread that may read. All jobs from the newest on into ${out}, at most ${limit}, behind (that is, older
+ * than) ${before}, an id or NULL.
+ */
+enum status job_list(struct vault *v, const uint8_t *before, struct job *out, unsigned limit,
+    unsigned *count) MUST_USE;
+enum status job_get(struct vault *v, const uint8_t id[static JOB_ID_LEN], struct job *out) MUST_USE;
+
+#endif /* SERVER_ROTATE_JOB_H */

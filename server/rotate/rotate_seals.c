@@ -1,0 +1,106 @@
+/*
+ * Jobs that change the seals: what is new is made, one switch wraps for it, what is old is destroyed. A crash before the
+ * switch leaves the job as it was; after it, what is old is destroyed at the next start (seals_settle()).
+ */
+#include <string.h>
+
+#include "server/clock.h"
+#include "server/log.h"
+#include "server/rotate/rotate_internal.h"
+#include "server/store/vault_internal.h"
+
+enum { SWITCHED = 1 };
+
+struct sealing {
+	uint8_t id[JOB_ID_LEN];
+	struct seals_change *change;
+	enum status why;	/* it fails so */
+	uint64_t micros;
+	bool wanted;		/* out: nobody has paused or cancelled it */
+};
+
+static enum status
+load(struct writeset *ws, struct sealing *s, struct job *j)
+{
+	enum status rc = job_load(ws, s->id, j);
+
+	s->wanted = rc == STATUS_OK && (j->state == JOB_WAITING || j->state == JOB_RUNNING);
+	return rc;
+}
+
+/* The switch, and in the same commit that it was made. */
+static enum status
+make_switch(struct rotate *r, struct writeset *ws, void *arg)
+{
+	struct sealing *s = arg;
+	struct job j;
+	enum status rc;
+
+	(void)r;
+	if ((rc = load(ws, s, &j)) != STATUS_OK || !s->wanted)
+		return rc;
+	if ((rc = writeset_reseal(ws, s->change->next)) != STATUS_OK)
+		return rc;
+	if (j.started_ms == 0)
+		j.started_ms = clock_wall_ms();
+	j.state = JOB_RUNNING;
+	j.step = SWITCHED;
+	j.done = s->change->count;
+	j.damaged = s->change->left;
+	j.total = j.done + j.damaged;
+	return job_save(ws, &j);
+}
+
+static enum status
+finish(struct rotate *r, struct writeset *ws, void *arg)
+{
+	struct sealing *s = arg;
+	struct job j;
+	enum status rc = load(ws, s, &j);
+
+	(void)r;
+	if (rc != STATUS_OK || !job_is_open(&j))
+		return rc;
+	if (j.started_ms == 0)
+		j.started_ms = clock_wall_ms();
+	j.micros = s->micros;
+	return rotate_end_job(ws, &j, s->why == STATUS_OK ? JOB_DONE : JOB_FAILED, s->why);
+}
+
+static enum status
+prepare(struct vault *v, const struct job *j, struct seals_change *c)
+{
+	if (j->kind == JOB_SEAL_ADD)
+		return seals_add(v, j->seal, c);
+	if (j->kind == JOB_SEAL_REMOVE)
+		return seals_remove(v, j->seal, c);
+	return seals_renew(v, j->seal, c);
+}
+
+void
+rotate_seals(struct rotate *r, const struct job *j)
+{
+	struct vault *v = r->o.vault;
+	uint64_t start = clock_monotonic_ns();
+	struct seals_change c;
+	struct sealing s = { .change = &c, .why = STATUS_OK };
+	enum status rc = STATUS_OK;
+
+	memcpy(s.id, j->id, sizeof(s.id));
+	/* A crash came between the switch and the end of the job: the start has destroyed what was old. */
+	if (j->step != SWITCHED) {
+		if ((rc = prepare(v, j, &c)) == STATUS_OK) {
+			rc = rotate_do(r, make_switch, &s);
+			if (!seals_conclude(v, &c, rc == STATUS_OK && s.wanted))
+				rc = STATUS_SEAL;
+			if (rc == STATUS_OK && !s.wanted)
+				return;
+		}
+		/* Full, busy or read only: later. */
+		if (rc == STATUS_FULL || rc == STATUS_BUSY || rc == STATUS_READ_ONLY || rc == STATUS_DRAINING)
+			return;
+	}
+	s.why = rc;
+	s.micros = (clock_monotonic_ns() - start) / 1000;
+	(void)!rotate_do(r, finish, &s);
+}

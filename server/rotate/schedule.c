@@ -1,0 +1,67 @@
+/*
+ * Jobs that are made by themselves: when the last of a kind that was done is older than the configuration wants.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/clock.h"
+#include "server/keys/secret.h"
+#include "server/log.h"
+#include "server/rotate/rotate_internal.h"
+#include "server/store/vault_internal.h"
+
+struct wanted {
+	enum job_kind kind;
+	uint64_t every;
+};
+
+/* The row's time of the last that is done; -1: one is open. 0: there is none. */
+static int64_t
+last_of(const struct job *all, unsigned count, enum job_kind kind)
+{
+	int64_t last = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (all[i].kind != kind || (kind == JOB_SUBJECTS && all[i].category != 0))
+			continue;
+		if (job_is_open(&all[i]))
+			return -1;
+		if (all[i].state == JOB_DONE && all[i].floor_ms > last)
+			last = all[i].floor_ms;
+	}
+	return last;
+}
+
+static enum status
+ask(struct rotate *r, struct writeset *ws, void *arg)
+{
+	const struct wanted *w = arg;
+	struct job j = { .kind = w->kind, .principal = "schedule" }, made;
+
+	(void)r;
+	return rotate_ask(ws, &j, &made);
+}
+
+void
+rotate_schedule(struct rotate *r)
+{
+	const struct rotate_schedule *e = &r->o.every;
+	struct wanted wanted[] = { { JOB_SEAL, e->seal }, { JOB_SUBJECTS, e->subjects },
+		{ JOB_INDEX, e->index }, { JOB_TREE, e->tree }, { JOB_SIGNING, e->signing } };
+	struct job *all = calloc(JOB_KEPT, sizeof(*all));
+	int64_t now = clock_wall_ms(), made = vault_created_ms(r->o.vault);
+	unsigned count = 0;
+
+	if (all == NULL || job_list(r->o.vault, NULL, all, JOB_KEPT, &count) != STATUS_OK)
+		goto out;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		int64_t last = last_of(all, count, wanted[i].kind);
+
+		/* The keys of a new vault are as old as it is. */
+		last = last == 0 ? made : last;
+		if (wanted[i].every != 0 && last >= 0 && now - last >= (int64_t)wanted[i].every)
+			(void)!rotate_do(r, ask, &wanted[i]);
+	}
+out:
+	free(all);
+}

@@ -1,0 +1,125 @@
+/*
+ * Rotations: going through all that the two trees hold, some rows at a time.
+ */
+#include "server/store/overlay_internal.h"
+
+static const enum store_table tables[] = { STORE_KEYRINGS, STORE_BUCKETS, STORE_NODES };
+
+/* Which node and kind a row of one of these tables is. */
+static enum status
+node_of_row(enum store_table t, struct bytes key, enum seal_kind *kind, struct node *n)
+{
+	if (t == STORE_KEYRINGS && key.len == 8) {
+		*kind = SEAL_KEYRING;
+		*n = node_of_slot(bytes_get64(key.p));
+	} else if (t == STORE_BUCKETS && key.len == 9) {
+		*kind = SEAL_BUCKET;
+		*n = (struct node){ NODE_B, key.p[0], bytes_get64(key.p + 1) };
+	} else if (t == STORE_NODES && key.len == NODE_KEY_LEN) {
+		*kind = SEAL_PAGE;
+		*n = (struct node){ key.p[0], key.p[1], bytes_get64(key.p + 2) };
+	} else {
+		return STATUS_CORRUPT;
+	}
+	return (n->tree == NODE_S && n->level <= NODE_S_TOP_MAX) || (n->tree == NODE_B && n->level <= NODE_B_TOP) ?
+	    STATUS_OK : STATUS_CORRUPT;
+}
+
+/* Entries under the index key before: of subjects that are gone, or whose identity does not open. */
+static enum status
+sweep(struct overlay *o, struct overlay_item *it, struct overlay_walker *w)
+{
+	uint8_t now = o->root->index_parity != 0 ? BUCKET_PARITY : 0;
+	struct bucket *b = (struct bucket *)(void *)it->now;
+	uint8_t tag[SEAL_TAG16_LEN];
+	enum status rc = STATUS_OK;
+
+	for (unsigned i = b->count; i-- > 0 && rc == STATUS_OK; ) {
+		if ((b->entry[i].kind & BUCKET_PARITY) == now)
+			continue;
+		memcpy(tag, b->entry[i].tag, sizeof(tag));
+		rc = overlay_remove_entry(o, tag);
+		w->changed += rc == STATUS_OK;
+		if (it->deleted)	/* the last of it went */
+			break;
+	}
+	return rc;
+}
+
+static enum status
+visit(struct overlay *o, struct overlay_walker *w, struct bytes key)
+{
+	struct overlay_item *it = NULL;
+	enum seal_kind kind;
+	struct node n;
+	enum status rc = node_of_row(w->table, key, &kind, &n);
+
+	if (rc == STATUS_OK)
+		rc = overlay_load(o, kind, n, &it);
+	if (rc == STATUS_FORGED || rc == STATUS_CORRUPT) {
+		w->damaged++;
+		return STATUS_OK;
+	}
+	/* A row without a place above it: its key is gone already. */
+	if (rc != STATUS_OK)
+		return rc == STATUS_ABSENT ? STATUS_OK : rc;
+	if (w->walk == OVERLAY_SWEEP)
+		return sweep(o, it, w);
+	if (it->dirty || page_epoch(kind, it->now) >= w->floor)
+		return STATUS_OK;
+	w->changed++;
+	return overlay_mark(o, it);
+}
+
+static unsigned
+place_of(enum store_table t)
+{
+	unsigned i = 0;
+
+	while (i < sizeof(tables) / sizeof(tables[0]) && tables[i] != t)
+		i++;
+	return i;
+}
+
+static void
+next_table(struct overlay_walker *w)
+{
+	unsigned i = place_of(w->table) + 1;
+
+	w->table = i < sizeof(tables) / sizeof(tables[0]) ? tables[i] : STORE_TABLE_COUNT;
+	w->from_len = 0;
+	if (w->walk == OVERLAY_SWEEP && w->table != STORE_BUCKETS)
+		w->table = STORE_TABLE_COUNT;
+}
+
+enum status
+overlay_walk(struct overlay *o, struct overlay_walker *w)
+{
+	struct bytes key, value;
+	enum status rc = STATUS_OK;
+
+	w->looked = w->changed = w->damaged = 0;
+	if (w->walk == OVERLAY_SWEEP && w->table == STORE_KEYRINGS)
+		next_table(w);
+	while (w->looked < w->limit && w->table != STORE_TABLE_COUNT) {
+		rc = store_seek(o->snapshot, w->table, bytes_of(w->from, w->from_len), &key, &value);
+		if (rc == STATUS_ABSENT) {
+			next_table(w);
+			rc = STATUS_OK;
+			continue;
+		}
+		/* A page and those above it, each with what it was; a keyring or bucket. */
+		if (rc != STATUS_OK || overlay_room(o) < OVERLAY_ROOM_KEYRING + OVERLAY_ROOM_ENTRY)
+			break;
+		if ((rc = visit(o, w, key)) != STATUS_OK)
+			break;
+		memcpy(w->from, key.p, key.len);
+		w->from[key.len] = 0;
+		w->from_len = (uint8_t)(key.len + 1);
+		w->looked++;
+	}
+	/* What was done so far stands by itself. */
+	if (w->looked > 0 && rc == STATUS_NO_MEMORY)
+		return STATUS_OK;
+	return rc == STATUS_OK && w->looked == 0 && w->table != STORE_TABLE_COUNT ? STATUS_NO_MEMORY : rc;
+}

@@ -1,0 +1,389 @@
+#include "server/store/seals_change.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/clock.h"
+#include "server/keys/secret.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/store/vault_internal.h"
+
+static const uint8_t no_id[PROVIDER_ID_LEN];
+
+static enum status
+begin(struct vault *v, struct seals_change *c)
+{
+	memset(c, 0, sizeof(*c));
+	if ((c->next = secret_alloc(sizeof(*c->next))) == NULL)
+		return STATUS_NO_MEMORY;
+	must(pthread_mutex_lock(&v->seals->work) == 0);
+	must(pthread_mutex_lock(&v->seals->lock) == 0);
+	*c->next = *v->seals->now;
+	must(pthread_mutex_unlock(&v->seals->lock) == 0);
+	return STATUS_OK;
+}
+
+static struct anchor_seal *
+in_use(struct anchor_seals *all, const char *name)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		if (strcmp(all->seal[i].name, name) == 0)
+			return &all->seal[i];
+	return NULL;
+}
+
+/* What is known of the dead gets worse, never better. */
+static void
+note_death(struct provider *p, struct anchor_seals *all)
+{
+	const char *why;
+	char class = p != NULL ? provider_class(p, &why) : PROVIDER_LASTING;
+
+	if (class == PROVIDER_LASTING)
+		all->lasting = UINT64_MAX;	/* the switch puts its epoch there */
+	else if (all->dead_class == 0 || (uint8_t)class > all->dead_class)
+		all->dead_class = (uint8_t)class;
+}
+
+static void
+concern(struct seals_change *c, struct provider *p, const uint8_t *old, const uint8_t *now)
+{
+	c->provider[c->count] = p;
+	memcpy(c->old[c->count], old, PROVIDER_ID_LEN);
+	memcpy(c->now[c->count], now, PROVIDER_ID_LEN);
+	c->count++;
+}
+
+/* Ends it without a switch: new versions are destroyed. */
+static void
+give_up(struct vault *v, struct seals_change *c)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (memcmp(c->now[i], no_id, sizeof(no_id)) != 0)
+			(void)!provider_keep(c->provider[i], memcmp(c->old[i], no_id, sizeof(no_id)) != 0 ?
+			    c->old[i] : NULL);
+	secret_free(c->next, sizeof(*c->next));
+	c->next = NULL;
+	must(pthread_mutex_unlock(&v->seals->work) == 0);
+}
+
+static bool
+is_too_soon(const struct provider *p, const struct anchor_seal *s)
+{
+	int64_t age = clock_wall_ms() - s->made_ms;
+
+	return age >= 0 && age < (int64_t)provider_kind_of(p)->interval_s * 1000;
+}
+
+/* A further version of one. STATUS_REFUSED: it has none now. */
+static enum status
+renew_one(struct seals_change *c, struct provider *p, struct anchor_seal *s, struct provider_kek *kek)
+{
+	uint8_t old[PROVIDER_ID_LEN];
+	enum status rc;
+
+	if (!provider_kind_of(p)->renews || is_too_soon(p, s))
+		return STATUS_REFUSED;
+	/* What a crash left between two versions is ended first. */
+	if ((rc = provider_keep(p, s->id)) != STATUS_OK || (rc = provider_renew(p, kek)) != STATUS_OK)
+		return rc;
+	memcpy(old, s->id, sizeof(old));
+	note_death(p, c->next);
+	seals_fill(s, p, kek, 0);
+	concern(c, p, old, kek->id);
+	return STATUS_OK;
+}
+
+enum status
+seals_renew(struct vault *v, const char *name, struct seals_change *c)
+{
+	bool all = name == NULL || name[0] == '\0';
+	struct provider_kek *kek = secret_alloc(sizeof(*kek));
+	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY;
+
+	if (rc != STATUS_OK)
+		goto out;
+	rc = all || in_use(c->next, name) != NULL ? STATUS_OK : STATUS_ABSENT;
+	for (unsigned i = 0; i < c->next->count && rc == STATUS_OK; i++) {
+		struct anchor_seal *s = &c->next->seal[i];
+		struct provider *p = seals_provider(v->seals, s->name);
+
+		if (!all && strcmp(s->name, name) != 0)
+			continue;
+		rc = p != NULL ? renew_one(c, p, s, kek) : STATUS_REFUSED;
+		/* Of all some may have no further version. */
+		if (rc == STATUS_REFUSED && all) {
+			c->left++;
+			rc = STATUS_OK;
+		}
+	}
+	if (rc != STATUS_OK)
+		give_up(v, c);
+out:
+	secret_free(kek, sizeof(*kek));
+	return rc;
+}
+
+/* What was offered for it, once. */
+static enum status
+take_offer(struct seals *s, struct provider *p)
+{
+	enum status rc = STATUS_OK;
+
+	must(pthread_mutex_lock(&s->lock) == 0);
+	if (s->offered->len > 0 && strcmp(s->offered->name, provider_name(p)) == 0) {
+		rc = provider_set_secret(p, bytes_of(s->offered->secret, s->offered->len));
+		sodium_memzero(s->offered, sizeof(*s->offered));
+	}
+	must(pthread_mutex_unlock(&s->lock) == 0);
+	return rc;
+}
+
+/* What it has already, else its first version. */
+static enum status
+first_version(struct provider *p, struct provider_kek *kek, bool *made)
+{
+	struct provider_kek *all = secret_alloc(PROVIDER_VERSIONS_MAX * sizeof(*all));
+	unsigned count = 0;
+	enum status rc = STATUS_NO_MEMORY;
+
+	*made = true;
+	if (all == NULL)
+		return rc;
+	rc = provider_create(p, kek);
+	/* An earlier try was cut off before its switch; one version is there, or the operator has put it there. */
+	if (rc == STATUS_REFUSED && (rc = provider_open(p, all, &count)) == STATUS_OK) {
+		rc = count == 1 ? STATUS_OK : STATUS_REFUSED;
+		*kek = all[0];
+		*made = false;
+	}
+	secret_free(all, PROVIDER_VERSIONS_MAX * sizeof(*all));
+	return rc;
+}
+
+enum status
+seals_add(struct vault *v, const char *name, struct seals_change *c)
+{
+	struct provider *p = seals_provider(v->seals, name);
+	struct provider_kek *kek = secret_alloc(sizeof(*kek));
+	bool made = false;
+	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY;
+
+	if (rc != STATUS_OK)
+		goto out;
+	rc = p == NULL ? STATUS_ABSENT : in_use(c->next, name) != NULL || c->next->count == PROVIDER_MAX ?
+	    STATUS_REFUSED : take_offer(v->seals, p);
+	if (rc == STATUS_OK)
+		rc = first_version(p, kek, &made);
+	if (rc != STATUS_OK) {
+		give_up(v, c);
+		goto out;
+	}
+	seals_fill(&c->next->seal[c->next->count++], p, kek, 0);
+	concern(c, p, no_id, kek->id);
+	if (!made)	/* it is not ours to destroy */
+		memcpy(c->old[0], kek->id, PROVIDER_ID_LEN);
+out:
+	secret_free(kek, sizeof(*kek));
+	return rc;
+}
+
+/* Whether one is left that opens while nobody has a recovery secret. */
+static bool
+one_opens(const struct anchor_seals *all)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		if (all->seal[i].kind == ANCHOR_SEAL_KEK)
+			return true;
+	return false;
+}
+
+enum status
+seals_remove(struct vault *v, const char *name, struct seals_change *c)
+{
+	struct provider *p = seals_provider(v->seals, name);
+	struct anchor_seal *s;
+	enum status rc;
+	unsigned at;
+
+	if ((rc = begin(v, c)) != STATUS_OK)
+		return rc;
+	if ((s = in_use(c->next, name)) == NULL) {
+		give_up(v, c);
+		return STATUS_ABSENT;
+	}
+	at = (unsigned)(s - c->next->seal);
+	/* Where its provider is gone nobody knows what became of the key. */
+	note_death(p, c->next);
+	if (p != NULL)
+		concern(c, p, s->id, no_id);
+	memmove(s, s + 1, (c->next->count - at - 1) * sizeof(*s));
+	sodium_memzero(&c->next->seal[--c->next->count], sizeof(*s));
+	if (!one_opens(c->next)) {
+		c->count = 0;
+		give_up(v, c);
+		return STATUS_REFUSED;
+	}
+	return STATUS_OK;
+}
+
+bool
+seals_conclude(struct vault *v, struct seals_change *c, bool decided)
+{
+	bool all = true;
+
+	if (!decided) {
+		give_up(v, c);
+		return true;
+	}
+	for (unsigned i = 0; i < c->count; i++) {
+		bool stays = memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
+
+		all &= provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
+		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
+		    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
+	}
+	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
+	secret_free(c->next, sizeof(*c->next));
+	c->next = NULL;
+	must(pthread_mutex_unlock(&v->seals->work) == 0);
+	return all;
+}
+
+/* Whether it gives the key that the anchor is wrapped for. */
+static bool
+gives(struct provider *p, const struct anchor_seal *s, struct provider_kek *kek)
+{
+	unsigned count = 0;
+
+	if (provider_open(p, kek, &count) != STATUS_OK)
+		return false;
+	for (unsigned i = 0; i < count; i++)
+		if (memcmp(kek[i].id, s->id, PROVIDER_ID_LEN) == 0 && seal_key_equal(&kek[i].key, &s->key))
+			return true;
+	return false;
+}
+
+bool
+seals_test(struct vault *v)
+{
+	struct provider_kek *kek = secret_alloc(PROVIDER_VERSIONS_MAX * sizeof(*kek));
+	struct seals *s = v->seals;
+	struct seals_change c;
+	unsigned failing = 0;
+
+	if (kek == NULL || begin(v, &c) != STATUS_OK) {
+		secret_free(kek, PROVIDER_VERSIONS_MAX * sizeof(*kek));
+		return false;
+	}
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct anchor_seal *seal = in_use(c.next, provider_name(s->provider[i]));
+		bool opens;
+
+		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK)
+			continue;
+		opens = gives(s->provider[i], seal, kek);
+		must(pthread_mutex_lock(&s->lock) == 0);
+		s->opened[i] = opens;
+		s->tested_ms[i] = clock_wall_ms();
+		must(pthread_mutex_unlock(&s->lock) == 0);
+		failing += !opens;
+		if (!opens)
+			log_event(LOG_SEAL, LOG_S(NAME, seal->name),
+			    LOG_S(WHAT, "it does not give the key that the anchor is wrapped for"));
+	}
+	give_up(v, &c);
+	secret_free(kek, PROVIDER_VERSIONS_MAX * sizeof(*kek));
+	metrics_set(METRIC_SEALS_FAILING, failing);
+	if (failing == 0)
+		metrics_set(METRIC_SEAL_TESTED, (uint64_t)clock_wall_ms() / 1000);
+	return failing == 0;
+}
+
+static void
+describe(struct seals *s, unsigned i, struct seals_info *out)
+{
+	struct provider *p = s->provider[i];
+
+	(void)strncpy(out->name, provider_name(p), PROVIDER_NAME_MAX);
+	out->kind = provider_kind_of(p)->name;
+	out->class = provider_class(p, &out->class_why);
+	out->interval_s = provider_kind_of(p)->interval_s;
+	out->configured = true;
+	out->opens = s->opened[i];
+	out->tested_ms = s->tested_ms[i];
+}
+
+unsigned
+seals_list(struct vault *v, struct seals_info *out)
+{
+	struct seals *s = v->seals;
+	unsigned n = 0;
+
+	must(pthread_mutex_lock(&s->lock) == 0);
+	for (; n < s->count; n++) {
+		memset(&out[n], 0, sizeof(out[n]));
+		describe(s, n, &out[n]);
+	}
+	for (unsigned i = 0; i < s->now->count; i++) {
+		const struct anchor_seal *seal = &s->now->seal[i];
+		unsigned at = 0;
+
+		while (at < n && strcmp(out[at].name, seal->name) != 0)
+			at++;
+		if (at == n) {
+			memset(&out[n], 0, sizeof(out[n]));
+			memcpy(out[n].name, seal->name, sizeof(seal->name));
+			out[n].kind = seal->kind == ANCHOR_SEAL_RECOVERY ? "recovery" : "?";
+			out[n].class = PROVIDER_LASTING;
+			out[n++].class_why = "it is not in the configuration: pdvault seal remove";
+		}
+		out[at].used = true;
+		memcpy(out[at].id, seal->id, PROVIDER_ID_LEN);
+		out[at].made_ms = seal->made_ms;
+		out[at].since = seal->since;
+	}
+	must(pthread_mutex_unlock(&s->lock) == 0);
+	return n;
+}
+
+enum status
+seals_offer(struct vault *v, const char *name, struct bytes secret)
+{
+	struct seals *s = v->seals;
+	enum status rc = STATUS_ABSENT;
+
+	if (secret.len > PROVIDER_SECRET_MAX)
+		return STATUS_CONFIG;
+	must(pthread_mutex_lock(&s->lock) == 0);
+	if (seals_provider(s, name) != NULL)
+		rc = STATUS_OK;
+	if (rc == STATUS_OK && secret.len > 0) {
+		(void)snprintf(s->offered->name, sizeof(s->offered->name), "%s", name);
+		memcpy(s->offered->secret, secret.p, secret.len);
+		s->offered->len = secret.len;
+	}
+	must(pthread_mutex_unlock(&s->lock) == 0);
+	return rc;
+}
+
+enum status
+seals_learn(struct vault *v, const struct vault_options *o)
+{
+	struct seals *s = v->seals;
+	enum status rc = STATUS_OK;
+
+	must(pthread_mutex_lock(&s->work) == 0);
+	must(pthread_mutex_lock(&s->lock) == 0);
+	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
+		if (seals_provider(s, o->seal[i].name) != NULL)
+			continue;
+		if ((rc = seals_make(&o->seal[i], &s->provider[s->count])) == STATUS_OK)
+			s->count++;
+	}
+	must(pthread_mutex_unlock(&s->lock) == 0);
+	must(pthread_mutex_unlock(&s->work) == 0);
+	return rc;
+}

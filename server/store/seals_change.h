@@ -1,0 +1,62 @@
+/*
+ * Another set of seals, or other versions, in two phases: what is new is made, the switch wraps the root key for it,
+ * and then what is old is destroyed. One thread at a time, not the writer's: providers may take seconds.
+ */
+#ifndef SERVER_STORE_SEALS_CHANGE_H
+#define SERVER_STORE_SEALS_CHANGE_H
+
+#include "server/store/seals.h"
+
+struct seals_change {
+	struct anchor_seals *next;		/* secret memory: for writeset_reseal() */
+	struct provider *provider[PROVIDER_MAX];	/* those that are concerned */
+	uint8_t old[PROVIDER_MAX][PROVIDER_ID_LEN], now[PROVIDER_MAX][PROVIDER_ID_LEN];	/* zero: none */
+	unsigned count;
+	unsigned left;		/* that have no further version, or not yet: theirs stay as they are */
+};
+
+/*
+ * seals_renew(v, name, c): further versions of the seals in use, or of that one (NULL or "": all that can be).
+ * seals_add(v, name, c): one that is configured and not in use. seals_remove(v, name, c): one that is in use.
+ * STATUS_ABSENT: there is none of that name (configured, or in use); STATUS_REFUSED: it has no further version, or not
+ * yet (wear), or is in use already, or is the last that opens; else as provider_renew(). On STATUS_OK c->next is the set
+ * to come, and seals_conclude() must follow; else nothing is left of it.
+ */
+enum status seals_renew(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
+enum status seals_add(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
+enum status seals_remove(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
+
+/*
+ * The switch is decided and settled, or (without ${decided}) did not happen: what is not in use now is
+ * destroyed. false: not all of it; the next start tries again.
+ */
+bool seals_conclude(struct vault *v, struct seals_change *c, bool decided);
+
+/* Opens every provider anew, and notes which gives the key that the anchor is wrapped for. false: not all do. */
+bool seals_test(struct vault *v);
+
+/* What is told of one. */
+struct seals_info {
+	char name[PROVIDER_NAME_MAX + 1];
+	const char *kind, *class_why;
+	char class;
+	bool configured, used, opens;	/* opens: when it was tested last, it gave its key */
+	uint8_t id[PROVIDER_ID_LEN];	/* of the version in use */
+	int64_t made_ms, tested_ms;	/* 0: never */
+	uint64_t since;			/* epoch */
+	uint32_t interval_s;		/* between two versions at least */
+};
+
+/* All that are configured or in use, into out[2 * PROVIDER_MAX]. Any thread. */
+unsigned seals_list(struct vault *v, struct seals_info *out);
+
+/*
+ * The passphrase or PIN for a provider that is to be added, kept until then; none is STATUS_OK, too. STATUS_ABSENT: it is
+ * not configured; STATUS_CONFIG: its length. Any thread.
+ */
+enum status seals_offer(struct vault *v, const char *name, struct bytes secret) MUST_USE;
+
+/* Providers that the configuration did not have when it was read first. The main thread. As seals_new(). */
+enum status seals_learn(struct vault *v, const struct vault_options *o) MUST_USE;
+
+#endif /* SERVER_STORE_SEALS_CHANGE_H */
