@@ -35,6 +35,7 @@ enum pdv_code noun_backup_drill(const struct args *a, struct failure *f);
 enum pdv_code noun_recovery_new(const struct args *a, struct failure *f);
 enum pdv_code noun_recovery_show(const struct args *a, struct failure *f);
 enum pdv_code noun_status(const struct args *a, struct failure *f);
+enum pdv_code noun_doctor(const struct args *a, struct failure *f);
 enum pdv_code noun_health(const struct args *a, struct failure *f);
 enum pdv_code noun_completion(const struct args *a, struct failure *f);
 enum pdv_code noun_help(const struct args *a, struct failure *f);
