@@ -6,6 +6,8 @@ import ctypes
 import json
 import os
 import pty
+import re
+import resource
 import shutil
 import struct
 import subprocess
@@ -75,7 +77,8 @@ def tool(b, *options, **more):
 
 
 def folders(b):
-    return {where: sorted(os.listdir(b.path(where))) for where in ('.', 'store', 'certificates')}
+    return {where: sorted(name for name in os.listdir(b.path(where)) if not name.startswith('log.'))
+            for where in ('.', 'store', 'certificates')}
 
 
 class Watch:
@@ -244,6 +247,31 @@ def unfinished(b):
     same(forced(b).fails(), set(), 'what fails afterwards')
 
 
+def locked_memory(b):
+    """What doctor says is needed is what a server needs: a start with it, and none with a byte less."""
+    hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    if os.geteuid() != 0 and hard != resource.RLIM_INFINITY and hard < 8 << 20:
+        say('the limit of here cannot be raised')
+        return
+
+    def within(limit):
+        words = ['prlimit', f'--memlock={limit}:{limit}']
+        return ['setpriv', '--bounding-set=-ipc_lock', '--inh-caps=-ipc_lock', *words] if os.geteuid() == 0 else words
+
+    def told(limit):
+        done = subprocess.run([*within(limit), *b.command('doctor')], stdout=subprocess.PIPE, text=True, check=False)
+        return next(line for line in done.stdout.splitlines() if line.split('\t')[1] == 'memlock')
+    needed = int(re.search(r', (\d+) are needed', told(1 << 16)).group(1))
+    level, _, _, mend = told(needed - 1).split('\t')
+    same((level, f'LimitMEMLOCK={needed} ' in mend), ('FAIL', True), 'a byte less')
+    b.spawn(*within(needed - 1))
+    same(b.process.wait(bed.PATIENCE), 1, 'exit status of a server that cannot lock its memory')
+    b.process = None
+    same(told(needed).split('\t')[0], 'OK', 'what is needed')
+    b.start(*within(needed))
+    same(b.stop(), 0, 'exit status')
+
+
 def memory_disk(b):
     """The anchor on tmpfs: its class, and its flushes."""
     if not os.path.isdir('/dev/shm') or \
@@ -332,6 +360,8 @@ def run(bin):
         certificates(b)
         step('what is unfinished')
         unfinished(b)
+        step('memory that may be locked')
+        locked_memory(b)
         step('the anchor on a memory disk')
         memory_disk(b)
         step('the server is down')

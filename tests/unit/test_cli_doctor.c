@@ -1,6 +1,7 @@
 /* `pdvault doctor`: what it makes of a vault's own words, and of the lines of pdvaultd; both of its forms. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,12 +11,20 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <nng/nng.h>
+#include <nng/supplemental/util/platform.h>
 
 #include "client/cli/doctor_status.h"
+#include "client/cli/nouns.h"
+#include "fake_vault.h"
+#include "pdvault/v1/admin.pb-c.h"
+#include "pdvault/v1/health.pb-c.h"
+#include "pki.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define NOW INT64_C(1800000000)
 #define DAY INT64_C(86400)
+#define LINES 8u		/* of a vault that warns of nothing else than its backups */
 
 static const char *
 field(const json_t *line, const char *name)
@@ -76,7 +85,8 @@ well(void **state)
 
 	(void)state;
 	doctor_status_judge(&s, 9, NOW, &l);
-	assert_int_equal(json_array_size(l.list), COUNT(checks));
+	assert_int_equal(COUNT(checks), LINES);
+	assert_int_equal(json_array_size(l.list), LINES);
 	for (size_t i = 0; i < COUNT(checks); i++)
 		judged(&l, checks[i], "OK", "");
 	assert_int_equal(l.fails, 0);
@@ -119,6 +129,7 @@ one(const struct pdv_status *s, uint64_t settled, const char *check, const char 
 	doctor_status_judge(s, settled, NOW, &l);
 	judged(&l, check, level, found);
 	assert_int_equal(l.fails, strcmp(level, "FAIL") == 0);
+	assert_int_equal(json_array_size(l.list), LINES + (size_t)(strcmp(check, "warning") == 0));
 	findings_free(&l);
 }
 
@@ -177,9 +188,6 @@ backups(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		s.warnings = &rows[i].warning;
 		one(&s, 9, rows[i].check, "WARN", i < 8 ? "5 hours ago" : rows[i].warning);
-		if (i < 8)
-			continue;
-		one(&s, 9, "data_backup", "OK", "");
 	}
 	s = healthy();
 	s.data_backup_time = &old;
@@ -301,6 +309,112 @@ too_many(void **state)
 	findings_free(&l);
 }
 
+/* A vault whose switch of epoch 9 settles when it is asked again, or does not. */
+static atomic_uint asked;
+static atomic_bool settles, refuses;
+
+static void
+serve(void *arg, const Pdvault__Rpc__V1__Request *q, struct fake_reply *out)
+{
+	Pdvault__V1__GetStatusResponse s = PDVAULT__V1__GET_STATUS_RESPONSE__INIT;
+	Pdvault__V1__CheckResponse h = PDVAULT__V1__CHECK_RESPONSE__INIT;
+	static uint8_t zeros[PDV_SIGNING_KEY_LEN];
+
+	(void)arg;
+	s.vault = (ProtobufCBinaryData){PDV_ID_LEN, zeros};
+	s.signing_key = (ProtobufCBinaryData){PDV_SIGNING_KEY_LEN, zeros};
+	h.status = PDVAULT__V1__SERVING_STATUS__SERVING;
+	s.epoch = 9;
+	s.settled_epoch = 8;
+	s.anchor_class = (char *)(uintptr_t)"C";
+	if (strcmp(q->method, "/pdvault.v1.Health/Check") == 0) {
+		fake_message(out, &h.base);
+		return;
+	}
+	if (atomic_load(&refuses)) {
+		out->response.code = PDV_PERMISSION_DENIED;
+		out->response.reason = (char *)(uintptr_t)"METHOD_NOT_ALLOWED";
+		return;
+	}
+	if (atomic_fetch_add(&asked, 1) > 0) {
+		s.epoch = 12;
+		s.settled_epoch = atomic_load(&settles) ? 11 : 8;
+	}
+	fake_message(out, &s.base);
+}
+
+/* What the verb prints, as JSON; *code is its status. */
+static struct findings
+run_doctor(enum pdv_code *code)
+{
+	const struct args a = {.values = {[FLAG_JSON] = ""}};
+	struct findings l = {.list = NULL};
+	struct failure f = {.code = PDV_OK};
+	static char text[8192];
+	int fd = memfd_create("out", MFD_CLOEXEC), saved = dup(STDOUT_FILENO);
+	ssize_t n;
+
+	assert_true(fd >= 0 && saved >= 0);
+	atomic_store(&asked, 0);
+	(void)fflush(stdout);
+	assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+	*code = noun_doctor(&a, &f);
+	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	assert_int_equal(f.told, *code != PDV_OK);
+	assert_true((n = pread(fd, text, sizeof(text) - 1, 0)) > 0);
+	text[n] = '\0';
+	(void)close(fd);
+	(void)close(saved);
+	assert_non_null(l.list = json_loads(text, 0, NULL));
+	return l;
+}
+
+static void
+asks_again(void **state)
+{
+	struct pki *p = pki_new();
+	struct fake *fake = fake_new(p, 0, serve, NULL);
+	struct findings l;
+	enum pdv_code rc;
+
+	(void)state;
+	(void)setenv("PDVAULT_SERVER", fake_url(fake), 1);
+	(void)setenv("PDVAULT_CA", pki_path(p, "ca.pem"), 1);
+	(void)setenv("PDVAULT_CERT", pki_path(p, "client.pem"), 1);
+	(void)setenv("PDVAULT_KEY", pki_path(p, "client.key"), 1);
+	(void)setenv("HOME", "/nowhere", 1);
+	atomic_store(&settles, true);
+	l = run_doctor(&rc);
+	judged(&l, "settled", "OK", "epoch 9");
+	judged(&l, "own_certificate", "WARN", "client.pem: ends");
+	assert_int_equal(rc, PDV_OK);
+	assert_int_equal(atomic_load(&asked), 2);
+	findings_free(&l);
+	atomic_store(&settles, false);
+	l = run_doctor(&rc);
+	judged(&l, "settled", "FAIL", "epoch 9, settled is 8");
+	assert_int_equal(rc, PDV_FAILED_PRECONDITION);
+	findings_free(&l);
+	atomic_store(&refuses, true);
+	l = run_doctor(&rc);
+	judged(&l, "server", "OK", "SERVING");
+	judged(&l, "status", "FAIL", "METHOD_NOT_ALLOWED");
+	assert_int_equal(rc, PDV_FAILED_PRECONDITION);
+	findings_free(&l);
+	fake_free(fake);
+	pki_free(p);
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	nng_closeall();
+	nng_msleep(200);		/* plan_tear_down() says why */
+	nng_fini();
+	return 0;
+}
+
 int
 main(void)
 {
@@ -313,7 +427,8 @@ main(void)
 	    cmocka_unit_test(lines),
 	    cmocka_unit_test(forms),
 	    cmocka_unit_test(too_many),
+	    cmocka_unit_test(asks_again),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, stop);
 }
