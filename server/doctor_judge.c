@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#define LOCK_LINE 160u	/* of /proc/locks */
 #define LINE 1200u		/* of /proc/swaps: a path, its blanks as \040, and four words */
 
 __attribute__((format(printf, 2, 0))) static void
@@ -137,22 +138,34 @@ doctor_judge_memory(const struct doctor_memory *m, struct doctor_finding *f)
 	}
 }
 
-/* proc_locks(5): "1: FLOCK  ADVISORY  WRITE 708 fe:01:2359475 0 EOF" */
+/* proc_locks(5): "1: FLOCK  ADVISORY  WRITE 708 fe:01:2359475 0 EOF"; a waiting one has "->" before FLOCK. */
+static pid_t
+holder(const char *line, size_t len)
+{
+	enum { KIND = 1, PID = 4, WORDS };
+	char copy[LOCK_LINE], *rest = copy;
+	const char *word[WORDS] = { NULL };
+
+	(void)snprintf(copy, sizeof(copy), "%.*s", (int)(len < LOCK_LINE ? len : LOCK_LINE - 1), line);
+	for (size_t n = 0; n < WORDS && rest != NULL; n += word[n][0] != '\0')
+		word[n] = strsep(&rest, " ");
+	return word[PID] != NULL && strcmp(word[KIND], "FLOCK") == 0 ? (pid_t)strtol(word[PID], NULL, 10) : 0;
+}
+
 pid_t
 doctor_lock_holder(const char *locks, dev_t dev, ino_t inode)
 {
-	char want[64], kind[16];
+	char want[64];
 	const char *at = locks, *end;
 	size_t len;
-	long pid;
+	pid_t pid;
 
 	(void)snprintf(want, sizeof(want), " %02x:%02x:%ju ", major(dev), minor(dev), (uintmax_t)inode);
 	for (; *at != '\0'; at += len + (at[len] == '\n')) {
 		len = strcspn(at, "\n");
 		end = strstr(at, want);
-		if (end != NULL && end < at + len &&
-		    sscanf(at, "%*u: %15s %*s %*s %ld", kind, &pid) == 2 && strcmp(kind, "FLOCK") == 0)
-			return (pid_t)pid;
+		if (end != NULL && end < at + len && (pid = holder(at, len)) > 0)
+			return pid;
 	}
 	return 0;
 }

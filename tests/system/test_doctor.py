@@ -205,6 +205,29 @@ def permissions(b):
         same(forced(b).fails(), set(), 'what fails afterwards')
 
 
+def owners(b):
+    """Root looks at another user's vault: all of it has to be that user's."""
+    if os.geteuid() != 0:
+        say('only root can give files away')
+        return
+    theirs = [b.path(name) for name in ('store', *SECRET)]
+    for path in theirs:
+        os.chown(path, 65534, 65534)
+    same(forced(b).fails(), set(), "what fails of another user's vault")
+    for path, check in zip(theirs, ('store', 'anchor', 'keys', 'keys')):
+        os.chown(path, 0, 0)
+        lines = forced(b)
+        if check != 'store':
+            same(lines.fails(), {check}, f'what fails when {path} is not')
+            lines.one(check, 'FAIL', f'{path}: belongs to user 0, not to 65534', f'chown 65534 {path}')
+            os.chown(path, 65534, 65534)
+        else:		# whose it is, is whose the vault is
+            same(lines.fails(), {'anchor', 'keys'}, 'what fails when the store is not')
+            os.chown(path, 65534, 65534)
+    for path in theirs:
+        os.chown(path, 0, 0)
+
+
 def files(b):
     os.link(b.path('anchor'), b.path('second-name'))
     one_fails(b, 'anchor', 'has 2 names')
@@ -354,6 +377,8 @@ def run(bin):
         on_a_terminal(b)
         step('permissions')
         permissions(b)
+        step('owners')
+        owners(b)
         step('files that are missing, doubled, cut off')
         files(b)
         step('certificates')
