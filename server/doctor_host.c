@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,74 +15,13 @@
 #include <linux/capability.h>
 
 #include "server/clock.h"
+#include "server/doctor_crypt.h"
 #include "server/doctor_internal.h"
+#include "server/doctor_text.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447		/* the same on every architecture that has it */
 #endif
-
-#define TEXT_MAX (256u << 10)		/* of a file under /proc or /sys */
-#define LAYERS_MAX 4u			/* of devices on devices */
-
-/* The beginning of such a file without its last line end, for free(); "" if there is none. NULL: no memory. */
-static char *
-text_of(const char *path)
-{
-	char *out = calloc(1, TEXT_MAX);
-	size_t len = 0;
-	ssize_t n;
-	int fd = out != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-
-	if (fd < 0)
-		return out;
-	while (len < TEXT_MAX - 1 && (n = read(fd, out + len, TEXT_MAX - 1 - len)) > 0)
-		len += (size_t)n;
-	(void)close(fd);
-	if (len > 0 && out[len - 1] == '\n')
-		out[len - 1] = '\0';
-	return out;
-}
-
-static bool is_crypt(const char *folder, unsigned layers);
-
-/* All devices below it are, and there is one. */
-static bool
-lies_on_crypt(const char *folder, unsigned layers)
-{
-	char path[PATH_MAX];
-	const struct dirent *e;
-	bool all = false;
-	DIR *dir;
-
-	if (layers == 0 || snprintf(path, sizeof(path), "%s/slaves", folder) >= (int)sizeof(path) ||
-	    (dir = opendir(path)) == NULL)
-		return false;
-	while ((e = readdir(dir)) != NULL) {
-		if (e->d_name[0] == '.')
-			continue;
-		all = snprintf(path, sizeof(path), "%s/slaves/%s", folder, e->d_name) < (int)sizeof(path) &&
-		    is_crypt(path, layers - 1);
-		if (!all)
-			break;
-	}
-	(void)closedir(dir);
-	return all;
-}
-
-/* folder: of a block device under /sys. */
-static bool
-is_crypt(const char *folder, unsigned layers)
-{
-	char path[PATH_MAX], *uuid;
-	bool crypt;
-
-	if (snprintf(path, sizeof(path), "%s/dm/uuid", folder) >= (int)sizeof(path) ||
-	    (uuid = text_of(path)) == NULL)
-		return false;
-	crypt = strncmp(uuid, "CRYPT-", 6) == 0;
-	free(uuid);
-	return crypt || lies_on_crypt(folder, layers);
-}
 
 static bool
 encrypted(const char *path)
@@ -96,13 +34,13 @@ encrypted(const char *path)
 		return false;
 	dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
 	(void)snprintf(folder, sizeof(folder), "/sys/dev/block/%u:%u", major(dev), minor(dev));
-	return is_crypt(folder, LAYERS_MAX);
+	return doctor_crypt(folder);
 }
 
 void
 doctor_host_swap(struct doctor *d)
 {
-	char *swaps = text_of("/proc/swaps");
+	char *swaps = doctor_text("/proc/swaps");
 	struct doctor_finding f;
 
 	doctor_judge_swap(swaps != NULL ? swaps : "", encrypted, &f);
@@ -113,7 +51,8 @@ doctor_host_swap(struct doctor *d)
 void
 doctor_host_core(struct doctor *d)
 {
-	char *pattern = text_of("/proc/sys/kernel/core_pattern"), *suid = text_of("/proc/sys/fs/suid_dumpable");
+	char *pattern = doctor_text("/proc/sys/kernel/core_pattern");
+	char *suid = doctor_text("/proc/sys/fs/suid_dumpable");
 	struct doctor_finding f;
 
 	doctor_judge_core(pattern != NULL ? pattern : "", suid != NULL ? suid : "", &f);
@@ -131,7 +70,7 @@ server_of(const char *store)
 	pid_t pid = 0;
 
 	if (snprintf(path, sizeof(path), "%s/pdvault.lock", store) < (int)sizeof(path) && stat(path,
-	    &st) == 0 && (locks = text_of("/proc/locks")) != NULL)
+	    &st) == 0 && (locks = doctor_text("/proc/locks")) != NULL)
 		pid = doctor_lock_holder(locks, st.st_dev, st.st_ino);
 	free(locks);
 	return pid;
@@ -174,7 +113,7 @@ doctor_host_secret(struct doctor *d)
 void
 doctor_host_ptrace(struct doctor *d)
 {
-	char *scope = text_of("/proc/sys/kernel/yama/ptrace_scope");
+	char *scope = doctor_text("/proc/sys/kernel/yama/ptrace_scope");
 	struct doctor_finding f;
 
 	doctor_judge_ptrace(scope != NULL ? scope : "", &f);

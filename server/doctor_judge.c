@@ -68,9 +68,9 @@ judge_one_swap(const char *path, bool (*encrypted)(const char *), struct doctor_
 		doctor_found(f, DOCTOR_WARN, "%s: compressed memory, in which nothing is wiped", path);
 		doctor_mend(f, "swapoff %s, or MemorySwapMax=0 in the service", path);
 	} else if (encrypted(path)) {
-		doctor_found(f, DOCTOR_OK, "%s: encrypted", path);
+		doctor_found(f, DOCTOR_OK, "%s: on dm-crypt", path);
 	} else {
-		doctor_found(f, DOCTOR_FAIL, "%s: not encrypted: what is erased may stay there", path);
+		doctor_found(f, DOCTOR_FAIL, "%s: not on dm-crypt: what is erased may stay there", path);
 		doctor_mend(f, "swapoff %s, and take it out of /etc/fstab or put it on dm-crypt", path);
 	}
 }
