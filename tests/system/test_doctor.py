@@ -247,6 +247,25 @@ def files(b):
     same(forced(b).fails(), set(), 'what fails afterwards')
 
 
+def other_seals(b):
+    """The file of each seal is looked at; beside the anchor only one that opens it by itself is worth a word."""
+    b.conf['seal words'] = {'kind': 'passphrase', 'path': 'words', 'secret': 'ask'}
+    one_fails(b, 'keys', 'words: is not there')
+    with open(b.path('words'), 'wb', opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+        f.write(b'x')
+    lines = forced(b)
+    same(lines.fails(), set(), 'what fails of two seals')
+    same((len(lines.of('keys')), len(lines.of('devices'))), (3, 1), 'lines of two seals')
+    os.unlink(b.path('words'))
+    del b.conf['seal words']
+    b.conf['seal second'] = {'kind': 'file', 'path': 'second'}
+    shutil.copy(b.path('key'), b.path('second'))
+    forced(b).one('devices', 'WARN', 'second lie in one folder', '[seal second] path')
+    os.unlink(b.path('second'))
+    del b.conf['seal second']
+    b.write_conf()
+
+
 def certificates(b):
     b.pki.server(days=-1)
     one_fails(b, 'certificates', 'server.pem: ended', 'renew it')
@@ -381,6 +400,8 @@ def run(bin):
         owners(b)
         step('files that are missing, doubled, cut off')
         files(b)
+        step('other seals')
+        other_seals(b)
         step('certificates')
         certificates(b)
         step('what is unfinished')
