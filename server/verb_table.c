@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "client/backup/recovery.h"
+#include "server/doctor.h"
 #include "server/serve.h"
 #include "server/verbs.h"
 
@@ -11,10 +12,17 @@ serve(const struct config *c, const struct verb_options *o)
 	return serve_run(c, o->force_class_d);
 }
 
+static enum status
+doctor(const struct config *c, const struct verb_options *o)
+{
+	return doctor_run(c, o->config, o->force_class_d);
+}
+
 static const struct verb verbs[] = {
 	{ "init", NULL, verb_init, "make a new vault: store, anchor and key file" },
 	{ "run", NULL, serve, "serve until SIGTERM; SIGHUP reads the certificates again" },
 	{ "check", NULL, verb_check, "say whether the server could start" },
+	{ "doctor", NULL, doctor, "what is wrong with machine and vault, and what mends it" },
 	{ "anchor", "verify", verb_anchor_verify, "read every file of the anchor; the server is down" },
 	{ "anchor", "move", verb_anchor_move, "from the files --from to those of the configuration" },
 	{ "restore", NULL, verb_restore, "a vault out of its backups, into an empty place" },

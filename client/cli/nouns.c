@@ -68,6 +68,8 @@ static const struct args_verb verbs[] = {
 	{"job", "cancel", "JOB", "give it up; what it has done stays", {FLAG_NONE}, noun_job_cancel},
 	{"status", NULL, NULL, "show the vault's state", {FLAG_NONE}, noun_status},
 	{"health", NULL, NULL, "ask whether the vault serves", {FLAG_NONE}, noun_health},
+	{"doctor", NULL, NULL, "look at vault and machine, and say what mends what is wrong",
+	    {FLAG_CONFIG}, noun_doctor},
 	{"completion", NULL, "bash", "print a completion script", {FLAG_NONE}, noun_completion},
 	{"help", NULL, NULL, "this text", {FLAG_NONE}, noun_help},
 };

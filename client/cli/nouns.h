@@ -45,6 +45,7 @@ enum pdv_code noun_job_pause(const struct args *a, struct failure *f);
 enum pdv_code noun_job_resume(const struct args *a, struct failure *f);
 enum pdv_code noun_job_cancel(const struct args *a, struct failure *f);
 enum pdv_code noun_status(const struct args *a, struct failure *f);
+enum pdv_code noun_doctor(const struct args *a, struct failure *f);
 enum pdv_code noun_health(const struct args *a, struct failure *f);
 enum pdv_code noun_completion(const struct args *a, struct failure *f);
 enum pdv_code noun_help(const struct args *a, struct failure *f);

@@ -126,22 +126,23 @@ class Pki:
                      '-out', f'{name}.pem', '-addext', 'basicConstraints = critical, CA:TRUE',
                      '-addext', 'keyUsage = critical, keyCertSign, cRLSign')
 
-    def issue(self, name, usage, names, ca='ca'):
-        """NAME.pem and NAME.key, with a new key and a new serial number each time."""
+    def issue(self, name, usage, names, ca='ca', days=30):
+        """NAME.pem and NAME.key, with a new key and a new serial number each time; -1 day: it has ended."""
         self.new_key(name)
         self.openssl('req', '-new', '-key', f'{name}.key', '-subj', f'/CN={name}', '-out', f'{name}.csr')
         with open(self.path(f'{name}.ext'), 'w', encoding='ascii') as f:
             f.write('basicConstraints = critical, CA:FALSE\nkeyUsage = critical, digitalSignature\n'
                     f'extendedKeyUsage = {usage}\nsubjectAltName = {names}\n')
         self.openssl('x509', '-req', '-in', f'{name}.csr', '-CA', f'{ca}.pem', '-CAkey', f'{ca}.key',
-                     '-days', '30', '-set_serial', '0x1' + os.urandom(15).hex(), '-extfile', f'{name}.ext',
+                     '-days', str(days), '-set_serial', '0x1' + os.urandom(15).hex(), '-extfile', f'{name}.ext',
                      '-out', f'{name}.pem')
 
-    def server(self, name='server', ca='ca'):
-        self.issue(name, 'serverAuth', f'DNS:localhost, IP:127.0.0.1, URI:spiffe://{DOMAIN}/vault', ca)
+    def server(self, name='server', ca='ca', days=30):
+        self.issue(name, 'serverAuth', f'DNS:localhost, IP:127.0.0.1, URI:spiffe://{DOMAIN}/vault', ca,
+                   days)
 
-    def client(self, name, spiffe=None, ca='ca'):
-        self.issue(name, 'clientAuth', f'URI:spiffe://{DOMAIN}/{spiffe or name}', ca)
+    def client(self, name, spiffe=None, ca='ca', days=30):
+        self.issue(name, 'clientAuth', f'URI:spiffe://{DOMAIN}/{spiffe or name}', ca, days)
 
     def serial(self, name):
         return self.openssl('x509', '-in', f'{name}.pem', '-noout', '-serial').strip().split('=')[1]
