@@ -105,9 +105,13 @@ static enum status
 start_rotate(struct serve *s)
 {
 	const struct config *c = s->config;
-	const struct rotate_options o = { .vault = s->vault, .writer = s->writer,
-		.every = { .seal = c->rotate_seal_ms, .tree = c->rotate_tree_ms, .subjects = c->rotate_subjects_ms,
-			.index = c->rotate_index_ms, .signing = c->rotate_signing_ms },
+	const struct rotate_options o = { .vault = s->vault,
+		.writer = s->writer,
+		.every = { .seal = c->rotate_seal_ms,
+		    .tree = c->rotate_tree_ms,
+		    .subjects = c->rotate_subjects_ms,
+		    .index = c->rotate_index_ms,
+		    .signing = c->rotate_signing_ms },
 		.rate = (uint32_t)c->rotate_rate };
 
 	return rotate_start(&o, &s->rotate);

@@ -146,7 +146,8 @@ validate_start(struct call *c)
 {
 	const Pdvault__V1__StartRotationRequest *q = (const void *)c->request;
 	bool subjects = q->kind == PDVAULT__V1__JOB_KIND__SUBJECTS;
-	bool elsewhere = q->category == PDVAULT__V1__CATEGORY__CONTENT || q->category == PDVAULT__V1__CATEGORY__USAGE;
+	bool elsewhere = q->category == PDVAULT__V1__CATEGORY__CONTENT ||
+			 q->category == PDVAULT__V1__CATEGORY__USAGE;
 
 	if (q->kind < PDVAULT__V1__JOB_KIND__SEAL || q->kind > PDVAULT__V1__JOB_KIND__SIGNING)
 		return call_violates(c, "OUT_OF_RANGE", "kind");
@@ -223,7 +224,8 @@ static enum status
 control_job(struct vault *v, struct call *c, struct writeset *ws)
 {
 	static const enum rotate_wish wishes[] = { [PDVAULT__V1__JOB_WISH__PAUSE] = ROTATE_PAUSE,
-		[PDVAULT__V1__JOB_WISH__RESUME] = ROTATE_RESUME, [PDVAULT__V1__JOB_WISH__CANCEL] = ROTATE_CANCEL };
+		[PDVAULT__V1__JOB_WISH__RESUME] = ROTATE_RESUME,
+		[PDVAULT__V1__JOB_WISH__CANCEL] = ROTATE_CANCEL };
 	const Pdvault__V1__ControlJobRequest *q = (const void *)c->request;
 	const struct service_once once = { c, ws, NULL, 0, 0, job_type };
 	struct job j;
@@ -336,19 +338,19 @@ test_seals(struct vault *v, struct call *c)
 const struct method service_keys_methods[] = {
 	{ KEYS("StartRotation"), &pdvault__v1__start_rotation_request__descriptor, METHOD_WRITER,
 	    validate_start, NULL, start_rotation, false },
-	{ KEYS("GetJob"), &pdvault__v1__get_job_request__descriptor, METHOD_POOL, validate_message, get_job, NULL,
-	    false },
-	{ KEYS("ListJobs"), &pdvault__v1__list_jobs_request__descriptor, METHOD_POOL, validate_list, list_jobs,
-	    NULL, false },
-	{ KEYS("ControlJob"), &pdvault__v1__control_job_request__descriptor, METHOD_WRITER, validate_control, NULL,
-	    control_job, false },
-	{ KEYS("ListSeals"), &pdvault__v1__list_seals_request__descriptor, METHOD_POOL, NULL, list_seals, NULL,
-	    false },
-	{ KEYS("AddSeal"), &pdvault__v1__add_seal_request__descriptor, METHOD_WRITER, validate_message, NULL,
-	    add_seal, false },
-	{ KEYS("RemoveSeal"), &pdvault__v1__remove_seal_request__descriptor, METHOD_WRITER, validate_message, NULL,
-	    remove_seal, false },
-	{ KEYS("TestSeals"), &pdvault__v1__test_seals_request__descriptor, METHOD_POOL, NULL, test_seals, NULL,
-	    false },
+	{ KEYS("GetJob"), &pdvault__v1__get_job_request__descriptor, METHOD_POOL, validate_message,
+	    get_job, NULL, false },
+	{ KEYS("ListJobs"), &pdvault__v1__list_jobs_request__descriptor, METHOD_POOL, validate_list,
+	    list_jobs, NULL, false },
+	{ KEYS("ControlJob"), &pdvault__v1__control_job_request__descriptor, METHOD_WRITER,
+	    validate_control, NULL, control_job, false },
+	{ KEYS("ListSeals"), &pdvault__v1__list_seals_request__descriptor, METHOD_POOL, NULL,
+	    list_seals, NULL, false },
+	{ KEYS("AddSeal"), &pdvault__v1__add_seal_request__descriptor, METHOD_WRITER,
+	    validate_message, NULL, add_seal, false },
+	{ KEYS("RemoveSeal"), &pdvault__v1__remove_seal_request__descriptor, METHOD_WRITER,
+	    validate_message, NULL, remove_seal, false },
+	{ KEYS("TestSeals"), &pdvault__v1__test_seals_request__descriptor, METHOD_POOL, NULL,
+	    test_seals, NULL, false },
 };
 const unsigned service_keys_count = sizeof(service_keys_methods) / sizeof(service_keys_methods[0]);

@@ -122,9 +122,8 @@ enum pdv_code args_number(const struct args *a, enum flag flag, unsigned long mo
     unsigned long *out, struct failure *f);
 
 /*
- * args_time(a, flag, most, out, f):
- * The value of a flag in seconds, 1 to ${most}: "7d", "12h", "30m", "90s" (a number alone could mean any of them);
- * 0 without the flag.
+ * args_time(a, flag, most, out, f): The value of a flag in seconds, 1 to ${most}: "7d", "12h", "30m",
+ * "90s" (a number alone could mean any of them); 0 without the flag.
  */
 enum pdv_code args_time(const struct args *a, enum flag flag, uint32_t most, uint32_t *out,
     struct failure *f);

@@ -12,7 +12,8 @@
 
 enum { POLL_MS = 50, POLL_SLOW_MS = 250, ID_LEN = 16 };
 
-static const char *const kinds[] = {"?", "seal", "tree", "subjects", "index", "signing", "seal-add", "seal-remove"};
+static const char *const kinds[] = { "?", "seal", "tree", "subjects", "index", "signing",
+	"seal-add", "seal-remove" };
 static const char *const states[] = {"?", "waiting", "running", "paused", "done", "cancelled", "failed"};
 
 static const char *
@@ -96,9 +97,10 @@ job_id(const char *text, uint8_t out[ID_LEN], struct failure *f)
 {
 	size_t len;
 
-	if (sodium_hex2bin(out, ID_LEN, text, strlen(text), NULL, &len, NULL) != 0 || len != ID_LEN ||
-	    strlen(text) != 2 * ID_LEN)
-		return failure_set(f, PDV_INVALID_ARGUMENT, "MALFORMED_ID", "the id of a job is 32 hexadecimal digits");
+	if (sodium_hex2bin(out, ID_LEN, text, strlen(text), NULL, &len, NULL) != 0 ||
+	    len != ID_LEN || strlen(text) != 2 * ID_LEN)
+		return failure_set(f, PDV_INVALID_ARGUMENT, "MALFORMED_ID",
+		    "the id of a job is 32 hexadecimal digits");
 	return PDV_OK;
 }
 
@@ -122,8 +124,10 @@ end_of(const Pdvault__V1__Job *j, struct failure *f)
 	if (j->state == PDVAULT__V1__JOB_STATE__DONE)
 		return PDV_OK;
 	if (j->state == PDVAULT__V1__JOB_STATE__FAILED)
-		return failure_set(f, PDV_FAILED_PRECONDITION, "JOB_FAILED", "the job failed: %.64s; the server's log "
-		    "says more", j->failure);
+		return failure_set(f, PDV_FAILED_PRECONDITION, "JOB_FAILED",
+		    "the job failed: %.64s; the server's log "
+		    "says more",
+		    j->failure);
 	return failure_set(f, PDV_ABORTED, "JOB_STOPPED", "somebody has %s the job",
 	    name_of(states, sizeof(states) / sizeof(states[0]), (int)j->state));
 }
@@ -163,7 +167,8 @@ job_run(const struct args *a, const char *method, const ProtobufCMessage *reques
 	struct failure print = {.code = PDV_OK};
 	enum pdv_code rc;
 
-	if ((rc = session_open(&s, a, 0, f)) != PDV_OK || (rc = job_call(&s, method, request, &job, f)) != PDV_OK)
+	if ((rc = session_open(&s, a, 0, f)) != PDV_OK ||
+	    (rc = job_call(&s, method, request, &job, f)) != PDV_OK)
 		goto out;
 	if (a->values[FLAG_DETACH] == NULL)
 		rc = job_follow(&s, &job, f);

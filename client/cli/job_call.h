@@ -14,9 +14,8 @@ enum pdv_code job_call(struct session *s, const char *method, const ProtobufCMes
     Pdvault__V1__Job **out, struct failure *f);
 
 /*
- * job_follow(s, job, f):
- * Wait until it has ended, with a bar on a terminal; *job becomes its last state. One that failed, was cancelled or
- * paused is a failure.
+ * job_follow(s, job, f): Wait until it has ended, with a bar on a terminal; *job becomes its last
+ * state. One that failed, was cancelled or paused is a failure.
  */
 enum pdv_code job_follow(struct session *s, Pdvault__V1__Job **job, struct failure *f);
 

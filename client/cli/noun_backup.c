@@ -188,7 +188,8 @@ noun_backup_keys(const struct args *a, struct failure *f)
 	uint32_t seconds;
 	enum pdv_code rc;
 
-	if ((rc = args_time(a, FLAG_LIFETIME, LIFETIME_MAX, &seconds, f)) != PDV_OK || (rc = session_open(&s, a, 0, f)) != PDV_OK ||
+	if ((rc = args_time(a, FLAG_LIFETIME, LIFETIME_MAX, &seconds, f)) != PDV_OK ||
+	    (rc = session_open(&s, a, 0, f)) != PDV_OK ||
 	    (rc = backup_folder_open(&folder, f)) != PDV_OK ||
 	    (!folder.begun && (rc = create(&s, &folder, seconds, f)) != PDV_OK))
 		goto out;

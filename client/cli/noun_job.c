@@ -18,14 +18,16 @@ print(const struct args *a, json_t *doc, struct failure *f)
 enum pdv_code
 noun_job_list(const struct args *a, struct failure *f)
 {
-	static const struct raw_method method = {KEYS "ListJobs", &pdvault__v1__list_jobs_response__descriptor, false};
+	static const struct raw_method method = { KEYS "ListJobs",
+		&pdvault__v1__list_jobs_response__descriptor, false };
 	Pdvault__V1__ListJobsRequest q = PDVAULT__V1__LIST_JOBS_REQUEST__INIT;
 	Pdvault__V1__ListJobsResponse *r = NULL;
 	struct session s = {.client = NULL};
 	json_t *list = json_array();
 	enum pdv_code rc;
 
-	if ((rc = session_open(&s, a, 0, f)) != PDV_OK || (rc = raw_call(&s, &method, &q.base, &r, f)) != PDV_OK)
+	if ((rc = session_open(&s, a, 0, f)) != PDV_OK ||
+	    (rc = raw_call(&s, &method, &q.base, &r, f)) != PDV_OK)
 		goto out;
 	for (size_t i = 0; i < r->n_jobs; i++)
 		(void)json_array_append_new(list, job_json(r->jobs[i]));

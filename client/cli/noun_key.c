@@ -17,8 +17,9 @@ static const struct {
 	Pdvault__V1__JobKind kind;
 } kinds[] = {
 	/*
-	 * In the order of "all": who knew the keys opens nothing that is written from now on (seal), no record that was
-	 * (subjects), no look-up (index), no page that nobody has touched (tree); and signs nothing (signing).
+	 * In the order of "all": who knew the keys opens nothing that is written from now on (seal), no
+	 * record that was (subjects), no look-up (index), no page that nobody has touched (tree); and
+	 * signs nothing (signing).
 	 */
 	{"seal", PDVAULT__V1__JOB_KIND__SEAL}, {"subjects", PDVAULT__V1__JOB_KIND__SUBJECTS},
 	{"index", PDVAULT__V1__JOB_KIND__INDEX}, {"tree", PDVAULT__V1__JOB_KIND__TREE},
@@ -27,7 +28,8 @@ static const struct {
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 static enum pdv_code
-scope(const struct args *a, Pdvault__V1__StartRotationRequest *q, struct pdv_subject_id *subject, struct failure *f)
+scope(const struct args *a, Pdvault__V1__StartRotationRequest *q, struct pdv_subject_id *subject,
+    struct failure *f)
 {
 	enum pdv_category category;
 	enum pdv_code rc;

@@ -4,12 +4,34 @@
 
 #include "server/store/vault_internal.h"
 
-enum { OFF_KIND = 0, OFF_STATE = 1, OFF_STEP = 2, OFF_CATEGORY = 3, OFF_RATE = 4, OFF_OLDER = 8, OFF_FAILURE = 12,
-	OFF_CURSOR_LEN = 13, OFF_RETIRE = 14, OFF_FLOOR_MS = 16, OFF_FLOOR_EPOCH = 24, OFF_CREATED = 32, OFF_STARTED = 40,
-	OFF_UPDATED = 48, OFF_ENDED = 56, OFF_DONE = 64, OFF_TOTAL = 72, OFF_DAMAGED = 80, OFF_MICROS = 88,
-	OFF_SUBJECT = 96, OFF_CURSOR = 112, OFF_SEAL = 136, OFF_PRINCIPAL = OFF_SEAL + PROVIDER_NAME_MAX + 1,
-	OFF_END = OFF_PRINCIPAL + JOB_PRINCIPAL_MAX + 1, OFF_SIGNER = JOB_SAID_LEN - 8,
-	OFF_SIGNATURE = JOB_SAID_LEN };
+enum {
+	OFF_KIND = 0,
+	OFF_STATE = 1,
+	OFF_STEP = 2,
+	OFF_CATEGORY = 3,
+	OFF_RATE = 4,
+	OFF_OLDER = 8,
+	OFF_FAILURE = 12,
+	OFF_CURSOR_LEN = 13,
+	OFF_RETIRE = 14,
+	OFF_FLOOR_MS = 16,
+	OFF_FLOOR_EPOCH = 24,
+	OFF_CREATED = 32,
+	OFF_STARTED = 40,
+	OFF_UPDATED = 48,
+	OFF_ENDED = 56,
+	OFF_DONE = 64,
+	OFF_TOTAL = 72,
+	OFF_DAMAGED = 80,
+	OFF_MICROS = 88,
+	OFF_SUBJECT = 96,
+	OFF_CURSOR = 112,
+	OFF_SEAL = 136,
+	OFF_PRINCIPAL = OFF_SEAL + PROVIDER_NAME_MAX + 1,
+	OFF_END = OFF_PRINCIPAL + JOB_PRINCIPAL_MAX + 1,
+	OFF_SIGNER = JOB_SAID_LEN - 8,
+	OFF_SIGNATURE = JOB_SAID_LEN
+};
 _Static_assert(OFF_CURSOR + JOB_CURSOR_MAX <= OFF_SEAL && OFF_END <= OFF_SIGNER, "they stand side by side");
 _Static_assert(OFF_SIGNATURE + SEAL_SIGNATURE_LEN == JOB_ROW_LEN, "the signature is the end");
 
@@ -48,7 +70,8 @@ numbers_of(struct job *j, int64_t **times, uint64_t **counts)
 }
 
 static const uint16_t time_offs[] = { OFF_FLOOR_MS, OFF_CREATED, OFF_STARTED, OFF_UPDATED, OFF_ENDED };
-static const uint16_t count_offs[] = { OFF_FLOOR_EPOCH, OFF_DONE, OFF_TOTAL, OFF_DAMAGED, OFF_MICROS, OFF_SIGNER };
+static const uint16_t count_offs[] = { OFF_FLOOR_EPOCH, OFF_DONE, OFF_TOTAL, OFF_DAMAGED,
+	OFF_MICROS, OFF_SIGNER };
 #define TIMES (sizeof(time_offs) / sizeof(time_offs[0]))
 #define COUNTS (sizeof(count_offs) / sizeof(count_offs[0]))
 

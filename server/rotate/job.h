@@ -34,13 +34,15 @@ struct job {
 	uint8_t step;				/* of its kind, from 0 */
 	uint8_t category;			/* JOB_SUBJECTS: that alone; 0: all that have records */
 	uint32_t rate;				/* units a second at most; 0: no limit */
-	uint32_t older_s;			/* JOB_SUBJECTS: only keys that were older than so many seconds */
-	bool retire;				/* JOB_SUBJECTS: the version before goes, and what it still opens */
-	/* No key that is older than this remains when it is done: a time, and the epoch at that time. */
+	uint32_t older_s; /* JOB_SUBJECTS: only keys that were older than so many seconds */
+	bool retire;      /* JOB_SUBJECTS: the version before goes, and what it still opens */
+	/* No key that is older than this remains when it is done: a time, and the epoch at that
+	 * time. */
 	int64_t floor_ms;
 	uint64_t floor_epoch;
-	int64_t created_ms, started_ms, updated_ms, ended_ms;	/* 0: not yet */
-	uint64_t done, total, damaged;		/* units; total is an estimate; damaged ones were left as they are */
+	int64_t created_ms, started_ms, updated_ms, ended_ms; /* 0: not yet */
+	uint64_t done, total,
+	    damaged; /* units; total is an estimate; damaged ones were left as they are */
 	uint64_t micros;			/* JOB_SEAL: how long the switch and what belongs to it took */
 	uint8_t subject[SUBJECT_ID_LEN];	/* JOB_SUBJECTS: that one alone; zero: all */
 	uint8_t cursor[JOB_CURSOR_MAX];

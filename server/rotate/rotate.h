@@ -1,6 +1,6 @@
 /*
- * The thread that gets on with jobs: one job at a time, step by step through the writer, no faster than its rate. It
- * also makes the jobs that the schedule wants, and tests the seals once a day.
+ * The thread that gets on with jobs: one job at a time, step by step through the writer, no faster than
+ * its rate. It also makes the jobs that the schedule wants, and tests the seals once a day.
  */
 #ifndef SERVER_ROTATE_ROTATE_H
 #define SERVER_ROTATE_ROTATE_H
@@ -31,8 +31,9 @@ enum status rotate_start(const struct rotate_options *o, struct rotate **out) MU
 void rotate_stop(struct rotate *r);
 
 /*
- * A new job as it was asked for: kind, rate (0: the preset; ROTATE_FULL: no limit), older_s, category, subject, seal, retire and principal are looked at. The
- * writer's thread. STATUS_BUSY: too many wait; STATUS_INVALID: what is asked for does not fit the kind.
+ * A new job as it was asked for: kind, rate (0: the preset; ROTATE_FULL: no limit), older_s, category,
+ * subject, seal, retire and principal are looked at. The writer's thread. STATUS_BUSY: too many wait;
+ * STATUS_INVALID: what is asked for does not fit the kind.
  */
 enum status rotate_ask(struct writeset *ws, const struct job *ask, struct job *out) MUST_USE;
 

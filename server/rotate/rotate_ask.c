@@ -20,7 +20,8 @@ fits(const struct job *j)
 	bool seal = j->kind == JOB_SEAL || j->kind == JOB_SEAL_ADD || j->kind == JOB_SEAL_REMOVE;
 
 	if (j->kind < JOB_SEAL || j->kind >= JOB_KINDS || j->category > CATEGORY_COUNT ||
-	    (!subjects && (j->category != 0 || j->older_s != 0 || j->retire || !subject_id_is_zero(j->subject))) ||
+	    (!subjects && (j->category != 0 || j->older_s != 0 || j->retire ||
+			      !subject_id_is_zero(j->subject))) ||
 	    (!seal && j->seal[0] != '\0') || (j->retire && (!elsewhere || j->older_s != 0)))
 		return STATUS_INVALID;
 	return (j->kind == JOB_SEAL_ADD || j->kind == JOB_SEAL_REMOVE) && j->seal[0] == '\0' ? STATUS_INVALID :

@@ -1,6 +1,7 @@
 /*
- * Jobs that change the seals: what is new is made, one switch wraps for it, what is old is destroyed. A crash before the
- * switch leaves the job as it was; after it, what is old is destroyed at the next start (seals_settle()).
+ * Jobs that change the seals: what is new is made, one switch wraps for it, what is old is destroyed. A
+ * crash before the switch leaves the job as it was; after it, what is old is destroyed at the next
+ * start (seals_settle()).
  */
 #include <string.h>
 

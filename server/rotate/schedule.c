@@ -1,5 +1,6 @@
 /*
- * Jobs that are made by themselves: when the last of a kind that was done is older than the configuration wants.
+ * Jobs that are made by themselves: when the last of a kind that was done is older than the
+ * configuration wants.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -15,8 +15,8 @@ struct step {
 };
 
 /*
- * STATUS_OK: what was done is merged into the batch unit by unit, and stands by itself; else nothing was done. Rows of
- * the job are the caller's.
+ * STATUS_OK: what was done is merged into the batch unit by unit, and stands by itself; else nothing
+ * was done. Rows of the job are the caller's.
  */
 enum status step_tree(struct step *s) MUST_USE;
 enum status step_subjects(struct step *s) MUST_USE;

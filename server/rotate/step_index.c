@@ -1,6 +1,6 @@
 /*
- * A new look-up key: the present one becomes the one before, and both are looked up; entries move subject by subject;
- * what is left of the one before is swept, and the key goes.
+ * A new look-up key: the present one becomes the one before, and both are looked up; entries move
+ * subject by subject; what is left of the one before is swept, and the key goes.
  */
 #include <sodium.h>
 #include <stdlib.h>

@@ -1,12 +1,15 @@
 /*
- * New keys for the categories of subjects: each subject's in one batch with its records, which are sealed again. The old
- * keys die with that batch (K5, K6).
+ * New keys for the categories of subjects: each subject's in one batch with its records, which are
+ * sealed again. The old keys die with that batch (K5, K6).
  */
 #include "server/rotate/step_internal.h"
 #include "server/store/subject.h"
 #include "server/store/writeset_internal.h"
 
-/* Those that have records in the vault; content and usage have data keys elsewhere, and are asked for by name. */
+/*
+ * Those that have records in the vault; content and usage have data keys elsewhere, and are asked for
+ * by name.
+ */
 static bool
 in_scope(const struct job *j, unsigned category)
 {

@@ -1,6 +1,6 @@
 /*
- * Fresh keys for every page of both trees: what was sealed before the job began is sealed anew, from the leaves up.
- * What ordinary work has sealed since is left as it is.
+ * Fresh keys for every page of both trees: what was sealed before the job began is sealed anew, from
+ * the leaves up. What ordinary work has sealed since is left as it is.
  */
 #include "server/rotate/step_internal.h"
 #include "server/store/overlay.h"

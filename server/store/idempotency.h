@@ -27,7 +27,8 @@ struct idempotency_request {
 struct idempotency_row {
 	uint64_t epoch;
 	uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT_LEN];	/* zero: only key and method are compared */
-	uint8_t versions[2];		/* last bytes of the versions of both category keys; a rotated one has another */
+	uint8_t versions[2]; /* last bytes of the versions of both category keys; a rotated one has
+				another */
 	struct bytes response;		/* dies with the request */
 };
 

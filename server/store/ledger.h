@@ -27,12 +27,13 @@
 #define LEDGER_FILE_ITEM_LEN (LEDGER_ENTRY_LEN + SEAL_SIGNATURE_LEN)
 
 enum ledger_kind {
-	LEDGER_PART = 0,		/* an erasure; the subject has something left */
-	LEDGER_WHOLE = 1,		/* the last category went */
-	LEDGER_KEYS = 2,		/* a key backup is allowed: erasure is its id, slot its expiry in ms */
-	LEDGER_KEYS_READ = 3,		/* it is complete: who has this slot or a later one is not in it */
-	LEDGER_KEYS_GONE = 4,		/* it was destroyed */
-	LEDGER_SIGNER = 5,		/* a new signing key: subject and erasure are its public half (signer.h) */
+	LEDGER_PART = 0,  /* an erasure; the subject has something left */
+	LEDGER_WHOLE = 1, /* the last category went */
+	LEDGER_KEYS = 2,  /* a key backup is allowed: erasure is its id, slot its expiry in ms */
+	LEDGER_KEYS_READ = 3, /* it is complete: who has this slot or a later one is not in it */
+	LEDGER_KEYS_GONE = 4, /* it was destroyed */
+	LEDGER_SIGNER =
+	    5, /* a new signing key: subject and erasure are its public half (signer.h) */
 };
 
 /* Of a key backup subject and categories are zero. */

@@ -45,8 +45,8 @@ void lookup_tag(const struct key *index, const struct lookup *l, unsigned n,
     uint8_t out[static SEAL_TAG16_LEN]);
 
 /*
- * Whether the index key is being rotated, so that entries under the one before are looked up, too. Those move to the
- * new one, never back: who looks at the old ones first misses none.
+ * Whether the index key is being rotated, so that entries under the one before are looked up, too.
+ * Those move to the new one, never back: who looks at the old ones first misses none.
  */
 enum lookup_age { LOOKUP_BEFORE, LOOKUP_NOW, LOOKUP_AGES };
 bool lookup_has_before(const struct root *root);

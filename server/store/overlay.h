@@ -135,8 +135,10 @@ void overlay_reseal(struct overlay *o, struct anchor_seals *seals);
 struct anchor_seals *overlay_seals(const struct overlay *o);
 
 /* Rotations: pages, buckets and keyrings, one after the other. */
-enum overlay_walk { OVERLAY_RENEW,	/* what was sealed before epoch ${floor} is sealed anew */
-	OVERLAY_SWEEP };		/* entries of buckets whose tags are not under the present index key go */
+enum overlay_walk {
+	OVERLAY_RENEW, /* what was sealed before epoch ${floor} is sealed anew */
+	OVERLAY_SWEEP
+}; /* entries of buckets whose tags are not under the present index key go */
 
 struct overlay_walker {
 	enum overlay_walk walk;
@@ -151,8 +153,8 @@ struct overlay_walker {
 };
 
 /*
- * The tables keyrings, buckets and nodes from (w->table, w->from) on. It ends early when the batch has no more room.
- * What does not open is left, and counted. STATUS_IO, STATUS_NO_MEMORY: nothing was done.
+ * The tables keyrings, buckets and nodes from (w->table, w->from) on. It ends early when the batch has
+ * no more room. What does not open is left, and counted. STATUS_IO, STATUS_NO_MEMORY: nothing was done.
  */
 enum status overlay_walk(struct overlay *o, struct overlay_walker *w) MUST_USE;
 

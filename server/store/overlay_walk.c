@@ -21,8 +21,10 @@ node_of_row(enum store_table t, struct bytes key, enum seal_kind *kind, struct n
 	} else {
 		return STATUS_CORRUPT;
 	}
-	return (n->tree == NODE_S && n->level <= NODE_S_TOP_MAX) || (n->tree == NODE_B && n->level <= NODE_B_TOP) ?
-	    STATUS_OK : STATUS_CORRUPT;
+	return (n->tree == NODE_S && n->level <= NODE_S_TOP_MAX) ||
+		       (n->tree == NODE_B && n->level <= NODE_B_TOP)
+		   ? STATUS_OK
+		   : STATUS_CORRUPT;
 }
 
 /* Entries under the index key before: of subjects that are gone, or whose identity does not open. */

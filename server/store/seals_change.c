@@ -153,7 +153,10 @@ first_version(struct provider *p, struct provider_kek *kek, bool *made)
 	if (all == NULL)
 		return rc;
 	rc = provider_create(p, kek);
-	/* An earlier try was cut off before its switch; one version is there, or the operator has put it there. */
+	/*
+	 * An earlier try was cut off before its switch; one version is there, or the operator has put
+	 * it there.
+	 */
 	if (rc == STATUS_REFUSED && (rc = provider_open(p, all, &count)) == STATUS_OK) {
 		rc = count == 1 ? STATUS_OK : STATUS_REFUSED;
 		*kek = all[0];
@@ -254,14 +257,14 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 
 /* Whether it gives the key that the anchor is wrapped for. */
 static bool
-gives(struct provider *p, const struct anchor_seal *s, struct provider_kek *kek)
+gives(struct provider *p, const struct anchor_seal *s, struct provider_kek *room)
 {
 	unsigned count = 0;
 
-	if (provider_open(p, kek, &count) != STATUS_OK)
+	if (provider_open(p, room, &count) != STATUS_OK)
 		return false;
-	for (unsigned i = 0; i < count; i++)
-		if (memcmp(kek[i].id, s->id, PROVIDER_ID_LEN) == 0 && seal_key_equal(&kek[i].key, &s->key))
+	for (const struct provider_kek *v = room; v < room + count; v++)
+		if (memcmp(s->id, v->id, PROVIDER_ID_LEN) == 0 && seal_key_equal(&s->key, &v->key))
 			return true;
 	return false;
 }

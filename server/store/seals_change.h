@@ -1,6 +1,7 @@
 /*
- * Another set of seals, or other versions, in two phases: what is new is made, the switch wraps the root key for it,
- * and then what is old is destroyed. One thread at a time, not the writer's: providers may take seconds.
+ * Another set of seals, or other versions, in two phases: what is new is made, the switch wraps the
+ * root key for it, and then what is old is destroyed. One thread at a time, not the writer's: providers
+ * may take seconds.
  */
 #ifndef SERVER_STORE_SEALS_CHANGE_H
 #define SERVER_STORE_SEALS_CHANGE_H
@@ -16,11 +17,12 @@ struct seals_change {
 };
 
 /*
- * seals_renew(v, name, c): further versions of the seals in use, or of that one (NULL or "": all that can be).
- * seals_add(v, name, c): one that is configured and not in use. seals_remove(v, name, c): one that is in use.
- * STATUS_ABSENT: there is none of that name (configured, or in use); STATUS_REFUSED: it has no further version, or not
- * yet (wear), or is in use already, or is the last that opens; else as provider_renew(). On STATUS_OK c->next is the set
- * to come, and seals_conclude() must follow; else nothing is left of it.
+ * seals_renew(v, name, c): further versions of the seals in use, or of that one (NULL or "": all that
+ * can be). seals_add(v, name, c): one that is configured and not in use. seals_remove(v, name, c): one
+ * that is in use. STATUS_ABSENT: there is none of that name (configured, or in use); STATUS_REFUSED: it
+ * has no further version, or not yet (wear), or is in use already, or is the last that opens; else as
+ * provider_renew(). On STATUS_OK c->next is the set to come, and seals_conclude() must follow; else
+ * nothing is left of it.
  */
 enum status seals_renew(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
 enum status seals_add(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
@@ -32,7 +34,10 @@ enum status seals_remove(struct vault *v, const char *name, struct seals_change 
  */
 bool seals_conclude(struct vault *v, struct seals_change *c, bool decided);
 
-/* Opens every provider anew, and notes which gives the key that the anchor is wrapped for. false: not all do. */
+/*
+ * Opens every provider anew, and notes which gives the key that the anchor is wrapped for. false: not
+ * all do.
+ */
 bool seals_test(struct vault *v);
 
 /* What is told of one. */
@@ -51,8 +56,8 @@ struct seals_info {
 unsigned seals_list(struct vault *v, struct seals_info *out);
 
 /*
- * The passphrase or PIN for a provider that is to be added, kept until then; none is STATUS_OK, too. STATUS_ABSENT: it is
- * not configured; STATUS_CONFIG: its length. Any thread.
+ * The passphrase or PIN for a provider that is to be added, kept until then; none is STATUS_OK, too.
+ * STATUS_ABSENT: it is not configured; STATUS_CONFIG: its length. Any thread.
  */
 enum status seals_offer(struct vault *v, const char *name, struct bytes secret) MUST_USE;
 

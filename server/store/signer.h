@@ -1,6 +1,7 @@
 /*
- * The signing key's rotation. A new key is an entry of the ledger, which names it and is signed by the one before:
- * who trusts that one and reads the ledger on trusts the new one. That signature is kept, since the key is not.
+ * The signing key's rotation. A new key is an entry of the ledger, which names it and is signed by the
+ * one before: who trusts that one and reads the ledger on trusts the new one. That signature is kept,
+ * since the key is not.
  */
 #ifndef SERVER_STORE_SIGNER_H
 #define SERVER_STORE_SIGNER_H

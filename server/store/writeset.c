@@ -80,9 +80,10 @@ writeset_root(struct writeset *ws)
 uint64_t
 writeset_epoch(struct writeset *ws)
 {
-	bool touches_keys = ws->entry_count > 0 || ws->root != WRITESET_ROOT_KEPT || ws->seals != NULL || ws->subject == WRITESET_EDITED ||
-	    ws->subject == WRITESET_NEW || ws->subject == WRITESET_DROPPED ||
-	    ws->subject == WRITESET_DAMAGED;
+	bool touches_keys = ws->entry_count > 0 || ws->root != WRITESET_ROOT_KEPT ||
+			    ws->seals != NULL || ws->subject == WRITESET_EDITED ||
+			    ws->subject == WRITESET_NEW || ws->subject == WRITESET_DROPPED ||
+			    ws->subject == WRITESET_DAMAGED;
 
 	return overlay_root(ws->overlay)->epoch + (touches_keys ? 1 : 0);
 }

@@ -111,17 +111,18 @@ enum writeset_root { WRITESET_ROOT_KEPT,
 void writeset_change_root(struct writeset *ws, enum writeset_root change);
 
 /*
- * The anchor's next slot is wrapped for other seals; one whose since is 0 begins with it. ${seals} is borrowed until
- * the batch has ended, and lies in secret memory. STATUS_BUSY: another request of this batch has some.
+ * The anchor's next slot is wrapped for other seals; one whose since is 0 begins with it. ${seals} is
+ * borrowed until the batch has ended, and lies in secret memory. STATUS_BUSY: another request of this
+ * batch has some.
  */
 enum status writeset_reseal(struct writeset *ws, struct anchor_seals *seals) MUST_USE;
 
 /*
- * A rotation of the subject that was asked for last by writeset_edit_subject(): a new key for that category, and
- * all that is sealed under the old one sealed again. Of content and usage, whose data keys are kept elsewhere, the old
- * key stays as the version before. STATUS_FORGED, STATUS_CORRUPT: something does not open; STATUS_CROWDED: there is no
- * further version. Transactions that this batch has appended are not looked at: writeset_has_transactions(). ${a} is
- * emptied again and again.
+ * A rotation of the subject that was asked for last by writeset_edit_subject(): a new key for that
+ * category, and all that is sealed under the old one sealed again. Of content and usage, whose data
+ * keys are kept elsewhere, the old key stays as the version before. STATUS_FORGED, STATUS_CORRUPT:
+ * something does not open; STATUS_CROWDED: there is no further version. Transactions that this batch
+ * has appended are not looked at: writeset_has_transactions(). ${a} is emptied again and again.
  */
 enum status writeset_rekey(struct writeset *ws, unsigned category, struct arena *a) MUST_USE;
 

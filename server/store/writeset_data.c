@@ -154,7 +154,8 @@ writeset_add_lookup(struct writeset *ws, const struct lookup *l, unsigned catego
 	enum status rc = STATUS_OK;
 
 	for (enum lookup_age age = before ? LOOKUP_BEFORE : LOOKUP_NOW; age < LOOKUP_AGES; age++) {
-		if ((rc = walk(ws, &(struct sharers){ l, age, true }, id, &f)) != STATUS_OK || is_entry(&f.mine))
+		if ((rc = walk(ws, &(struct sharers){ l, age, true }, id, &f)) != STATUS_OK ||
+		    is_entry(&f.mine))
 			goto out;
 		rc = f.taken && !lookup_is_shared(l->kind) ? STATUS_LOOKUP_TAKEN : STATUS_OK;
 		if (rc != STATUS_OK)
@@ -199,7 +200,8 @@ writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
 	enum status rc = STATUS_OK;
 
 	for (enum lookup_age age = before ? LOOKUP_BEFORE : LOOKUP_NOW; age < LOOKUP_AGES; age++)
-		if ((rc = walk(ws, &(struct sharers){ l, age, false }, id, &f)) != STATUS_OK || is_entry(&f.mine))
+		if ((rc = walk(ws, &(struct sharers){ l, age, false }, id, &f)) != STATUS_OK ||
+		    is_entry(&f.mine))
 			break;
 	if (rc == STATUS_OK && is_entry(&f.mine))
 		rc = remove_from(ws, &f);
@@ -216,10 +218,10 @@ writeset_move_lookup(struct writeset *ws, const struct lookup *l, const uint8_t 
 	enum status rc;
 
 	*moved = false;
-	if ((rc = walk(ws, &(struct sharers){ l, LOOKUP_BEFORE, false }, id, &old)) != STATUS_OK || !is_entry(&old.mine) ||
-	    (rc = remove_from(ws, &old)) != STATUS_OK ||
-	    (rc = walk(ws, &(struct sharers){ l, LOOKUP_NOW, true }, id, &now)) != STATUS_OK || is_entry(&now.mine) ||
-	    (rc = take_place(ws, &now, l, &place)) != STATUS_OK)
+	if ((rc = walk(ws, &(struct sharers){ l, LOOKUP_BEFORE, false }, id, &old)) != STATUS_OK ||
+	    !is_entry(&old.mine) || (rc = remove_from(ws, &old)) != STATUS_OK ||
+	    (rc = walk(ws, &(struct sharers){ l, LOOKUP_NOW, true }, id, &now)) != STATUS_OK ||
+	    is_entry(&now.mine) || (rc = take_place(ws, &now, l, &place)) != STATUS_OK)
 		goto out;
 	place.category = old.mine.category;
 	memcpy(place.subject, id, SUBJECT_ID_LEN);

@@ -78,7 +78,8 @@ retag(struct writeset *ws, struct arena *a, const struct resealed *r)
 	bytes_put64(number, r->now.number);
 	if ((rc = writeset_delete(ws, STORE_TRANSACTIONS, bytes_of(old, sizeof(old)))) != STATUS_OK)
 		return rc;
-	return writeset_put(ws, STORE_TRANSACTIONS, bytes_of(now, sizeof(now)), bytes_of(number, sizeof(number)));
+	return writeset_put(
+	    ws, STORE_TRANSACTIONS, bytes_of(now, sizeof(now)), bytes_of(number, sizeof(number)));
 }
 
 static enum status
@@ -156,7 +157,8 @@ writeset_rekey(struct writeset *ws, unsigned category, struct arena *a)
 	must(ws->subject == WRITESET_EDITED || ws->subject == WRITESET_NEW);
 	must(ws->keyring->category[category - 1].state == CATEGORY_LIVE);
 	/* A rotation each day would come here after 179 years. */
-	if (bytes_get16(ws->keyring->category[category - 1].version) == VERSION_MAX || keeps_before(ws, category))
+	if (bytes_get16(ws->keyring->category[category - 1].version) == VERSION_MAX ||
+	    keeps_before(ws, category))
 		return STATUS_CROWDED;
 	*ws->old = *ws->keyring;
 	renew_key(ws->keyring, category);
