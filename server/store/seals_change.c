@@ -193,6 +193,40 @@ out:
 	return rc;
 }
 
+enum status
+seals_replace(struct vault *v, struct seals_change *c)
+{
+	struct provider_kek *kek = secret_alloc(sizeof(*kek));
+	struct seals *s = v->seals;
+	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY;
+
+	if (rc != STATUS_OK)
+		goto out;
+	for (unsigned i = 0; i < s->count && rc == STATUS_OK; i++) {
+		struct provider *p = s->provider[i];
+		struct anchor_seal *seal = in_use(c->next, provider_name(p));
+
+		if (!provider_kind_of(p)->opens || s->opened[i])
+			continue;
+		if (seal == NULL && c->next->count == PROVIDER_MAX)
+			rc = STATUS_REFUSED;
+		else
+			rc = provider_create(p, kek);
+		if (rc != STATUS_OK)
+			break;
+		/* Nobody knows what became of the key that is lost. */
+		if (seal != NULL)
+			c->next->lasting = UINT64_MAX;
+		seals_fill(seal != NULL ? seal : &c->next->seal[c->next->count++], p, kek, 0);
+		concern(c, p, no_id, kek->id);
+	}
+	if (rc != STATUS_OK)
+		give_up(v, c);
+out:
+	secret_free(kek, sizeof(*kek));
+	return rc;
+}
+
 /* Whether one is left that opens while nobody has a recovery secret. */
 static bool
 one_opens(const struct anchor_seals *all)

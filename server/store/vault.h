@@ -65,6 +65,9 @@ uint64_t vault_incarnation(const struct vault *v);	/* grows with each restore; i
 uint64_t vault_epoch(struct vault *v);
 uint64_t vault_settled(struct vault *v);
 
+/* Says in the log, and counts, when another process has opened the anchor since. The main thread. */
+void vault_watch(struct vault *v);
+
 /* NULL: it takes writes. Else the reason, static, UPPER_SNAKE; STORE_FULL: it takes erasures. Any thread. */
 const char *vault_read_only(struct vault *v);
 
