@@ -355,6 +355,7 @@ struct pdv_erasure {
 	const struct pdv_ledger_proof *ledger; /* NULL while it is pending */
 	size_t key_backup_count; /* SHREDDED: outstanding key backups that may still open it */
 	const struct pdv_time *final_time; /* when it became FINAL, or will; NULL while it is pending */
+	const char *class_; /* GetErasure: "A" to "D", how surely the old root keys are gone; "": not known */
 };
 
 struct pdv_backup_table {
@@ -412,6 +413,11 @@ struct pdv_status {
 	uint64_t erased;
 	const char *anchor_class; /* "A" to "D" */
 	const char *anchor_class_reason;
+	const char *class_; /* of the vault: the anchor's, or a better one of all seals */
+	const char *class_reason;
+	unsigned seals_failing; /* that did not give their key when they were tested last */
+	unsigned open_jobs;
+	const struct pdv_time *job_update_time; /* of the one that runs, when it got on last; NULL: none runs */
 	uint64_t uptime_seconds;
 	int read_only; /* 0 or 1 */
 	const char *read_only_reason;

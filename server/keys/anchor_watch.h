@@ -1,6 +1,7 @@
 /*
- * An alarm: somebody else opens a file of the anchor. The vault opens each once, at start, so whatever opens one later
- * is another process (inotify(7), IN_OPEN). It tells that, not who; and nothing of who reads the device itself.
+ * An alarm: somebody else opens a file of the anchor. The vault opens each once, at start, so whatever
+ * opens one later is another process (inotify(7), IN_OPEN). It tells that, not who; and nothing of who
+ * reads the device itself.
  */
 #ifndef SERVER_KEYS_ANCHOR_WATCH_H
 #define SERVER_KEYS_ANCHOR_WATCH_H

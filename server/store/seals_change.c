@@ -282,6 +282,10 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
 		    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
 	}
+	for (unsigned i = 0; i < v->seals->count; i++)
+		for (unsigned k = 0; k < c->count; k++)
+			if (v->seals->provider[i] == c->provider[k])
+				seals_found(v->seals, i, true);
 	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
 	secret_free(c->next, sizeof(*c->next));
 	c->next = NULL;
@@ -322,10 +326,7 @@ seals_test(struct vault *v)
 		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK)
 			continue;
 		opens = gives(s->provider[i], seal, kek);
-		must(pthread_mutex_lock(&s->lock) == 0);
-		s->opened[i] = opens;
-		s->tested_ms[i] = clock_wall_ms();
-		must(pthread_mutex_unlock(&s->lock) == 0);
+		seals_found(s, i, opens);
 		failing += !opens;
 		if (!opens)
 			log_event(LOG_SEAL, LOG_S(NAME, seal->name),
@@ -342,11 +343,12 @@ seals_test(struct vault *v)
 static void
 describe(struct seals *s, unsigned i, struct seals_info *out)
 {
-	struct provider *p = s->provider[i];
+	const struct provider *p = s->provider[i];
 
 	(void)strncpy(out->name, provider_name(p), PROVIDER_NAME_MAX);
 	out->kind = provider_kind_of(p)->name;
-	out->class = provider_class(p, &out->class_why);
+	out->class = s->class[i];
+	out->class_why = s->class_why[i];
 	out->interval_s = provider_kind_of(p)->interval_s;
 	out->configured = true;
 	out->opens = s->opened[i];
@@ -417,8 +419,10 @@ seals_learn(struct vault *v, const struct vault_options *o)
 	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
 		if (seals_provider(s, o->seal[i].name) != NULL)
 			continue;
-		if ((rc = seals_make(&o->seal[i], &s->provider[s->count])) == STATUS_OK)
-			s->count++;
+		if ((rc = seals_make(&o->seal[i], &s->provider[s->count])) != STATUS_OK)
+			break;
+		s->class[s->count] = provider_class(s->provider[s->count], &s->class_why[s->count]);
+		s->count++;
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
 	must(pthread_mutex_unlock(&s->work) == 0);

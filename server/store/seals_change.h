@@ -29,9 +29,9 @@ enum status seals_add(struct vault *v, const char *name, struct seals_change *c)
 enum status seals_remove(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
 
 /*
- * After a start with a recovery secret: a first version of each provider of the configuration that does not give the
- * key that the anchor is wrapped for, in its place. c->count: how many. Statuses as provider_create(): one whose file
- * stands in the way is STATUS_REFUSED.
+ * After a start with a recovery secret: a first version of each provider of the configuration that does
+ * not give the key that the anchor is wrapped for, in its place. c->count: how many. Statuses as
+ * provider_create(): one whose file stands in the way is STATUS_REFUSED.
  */
 enum status seals_replace(struct vault *v, struct seals_change *c) MUST_USE;
 

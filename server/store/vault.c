@@ -269,7 +269,8 @@ static void
 watch(struct vault *v)
 {
 	if (anchor_watch_new(v->anchor, &v->watch) != STATUS_OK)
-		log_event(LOG_ANCHOR_ERROR, LOG_S(WHAT, "it cannot be watched: fs.inotify.max_user_instances?"));
+		log_event(LOG_ANCHOR_ERROR,
+		    LOG_S(WHAT, "it cannot be watched: fs.inotify.max_user_instances?"));
 }
 
 void
@@ -378,6 +379,12 @@ uint64_t
 vault_incarnation(const struct vault *v)
 {
 	return v->incarnation;
+}
+
+char
+vault_class_of_anchor(struct vault *v)
+{
+	return (char)atomic_load(&v->anchor_class);
 }
 
 uint64_t
