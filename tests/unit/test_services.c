@@ -61,7 +61,7 @@ table(void **state)
 		if (writes)
 			assert_non_null(strstr(m[i].name, writers[writing++]));
 	}
-	assert_int_equal(writing, 9);
+	assert_int_equal(writing, 13);
 }
 
 static enum status
