@@ -129,6 +129,16 @@ seal_key_new(struct key *out, enum seal_purpose purpose)
 	registry_add(out, purpose);
 }
 
+void
+seal_keys_new(struct key *out, size_t count, enum seal_purpose purpose)
+{
+	seal_random(out, count * sizeof(*out));
+	for (size_t i = 0; i < count; i++) {
+		must(!seal_key_is_zero(&out[i]));
+		registry_add(&out[i], purpose);
+	}
+}
+
 int
 seal_key_is_zero(const struct key *k)
 {
@@ -325,6 +335,17 @@ seal_wrap_key(const struct key *kek, const uint8_t digest[static SEAL_DIGEST_LEN
 	memcpy(in + sizeof(label) - 1, digest, SEAL_DIGEST_LEN);
 	must(crypto_generichash(out->b, SEAL_KEY_LEN, in, sizeof(in), kek->b, SEAL_KEY_LEN) == 0);
 	sodium_memzero(in, sizeof(in));
+}
+
+void
+seal_context_key(const struct key *k, struct bytes context, struct key *out)
+{
+	static const char label[] = "pdvault data keys";
+	uint8_t in[sizeof(label) - 1 + SEAL_DIGEST_LEN];
+
+	memcpy(in, label, sizeof(label) - 1);
+	seal_digest(context, in + sizeof(label) - 1);
+	must(crypto_generichash(out->b, SEAL_KEY_LEN, in, sizeof(in), k->b, SEAL_KEY_LEN) == 0);
 }
 
 void

@@ -20,6 +20,7 @@ static const struct option long_options[] = {
 	{ "record", required_argument, NULL, 'b' },
 	{ "in-flight", required_argument, NULL, 'f' },
 	{ "connections", required_argument, NULL, 'C' },
+	{ "keys", required_argument, NULL, 'K' },
 	{ "rate", required_argument, NULL, 'r' },
 	{ "seconds", required_argument, NULL, 't' },
 	{ "warm-up", required_argument, NULL, 'w' },
@@ -39,7 +40,9 @@ static const char help[] =
 "usage: pdvault-bench --server URL --ca FILE --cert FILE --key FILE [options]\n"
 "\n"
 "  (server, ca, cert, key also from PDVAULT_SERVER, PDVAULT_CA, PDVAULT_CERT, PDVAULT_KEY)\n"
-"  --mix KIND=N,...     get, find, update, create, erase and their shares; default get=1\n"
+"  --mix KIND=N,...     get, find, update, create, erase, keys (data keys made), open (data keys\n"
+"                       opened) and their shares; default get=1\n"
+"  --keys N             data keys in one request of keys or open, to 256; default 64\n"
 "  --subjects N         subjects to have before the load begins; default 1000\n"
 "  --state FILE         keeps their ids from run to run, so that they are made once\n"
 "  --record BYTES       size of an identity, about; default 300\n"
@@ -104,6 +107,7 @@ set(struct options *o, int key, const char *arg)
 	case 'b': return number(arg, 1, &o->record);
 	case 'f': return number(arg, 1, &o->in_flight);
 	case 'C': return number(arg, 1, &o->connections);
+	case 'K': return number(arg, 1, &o->keys) && o->keys <= PDV_DATA_KEYS_MAX;
 	case 'r': return number(arg, 1, &o->rate);
 	case 't': o->seconds = strtod(arg, NULL); return o->seconds > 0;
 	case 'w': o->warm_up = strtod(arg, NULL); return o->warm_up >= 0;
@@ -164,7 +168,7 @@ main(int argc, char **argv)
 	b.o = (struct options){ .server = getenv("PDVAULT_SERVER"), .ca = getenv("PDVAULT_CA"),
 		.cert = getenv("PDVAULT_CERT"), .key = getenv("PDVAULT_KEY"),
 		.share = { [KIND_GET] = 1 }, .subjects = 1000, .record = 300, .in_flight = 64,
-		.connections = 4, .seconds = 5, .warm_up = 1, .rounds = 3 };
+		.connections = 4, .keys = 64, .seconds = 5, .warm_up = 1, .rounds = 3 };
 	while ((key = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
 		if (key == 'h') {
 			(void)fputs(help, stdout);
@@ -183,8 +187,10 @@ main(int argc, char **argv)
 		(void)fputs(help, stderr);
 		return 2;
 	}
-	if (prepare_client(&b, b.o.server, &b.client) && prepare_subjects(&b))
+	if (prepare_client(&b, b.o.server, &b.client) && prepare_subjects(&b) &&
+	    prepare_keys(&b))
 		rc = measure(&b);
+	pdv_result_free(b.wrapped);
 	pdv_client_free(b.client);
 	free(b.subject);
 	return rc;
