@@ -6,7 +6,7 @@
 
 #include "meant.h"
 
-enum { WORDS_MAX = 3 };
+enum { WORDS_MAX = 4 };
 
 const struct args_flag args_flags[FLAGS] = {
 	[FLAG_NONE] = {"", NULL, false, NULL},
@@ -22,7 +22,9 @@ const struct args_flag args_flags[FLAGS] = {
 	[FLAG_MASK] = {"--mask", "FIELD[,FIELD]", true,
 	    "replace these fields, and clear those that the input lacks"},
 	[FLAG_ETAG] = {"--etag", "ETAG", false, "only if nothing has changed since this etag"},
-	[FLAG_CATEGORY] = {"--category", "CATEGORY", true, "only this category; may be repeated"},
+	[FLAG_CATEGORY] = {"--category", "CATEGORY", true, "of this category; to erase several, repeat it"},
+	[FLAG_SUBJECT] = {"--subject", "SUBJECT", false, "whose it is"},
+	[FLAG_CONTEXT] = {"--context", "TEXT", false, "what it is for, up to 256 bytes; the blob tells it"},
 	[FLAG_YES] = {"--yes", NULL, false, "do not ask"},
 	[FLAG_LIMIT] = {"--limit", "N", false, "at most N transactions"},
 	[FLAG_PAGE_TOKEN] = {"--page-token", "TOKEN", false, "go on after an earlier --limit"},
@@ -183,7 +185,13 @@ unknown_verb(const struct args_table *t, const char *noun, const char *word, str
 	    meant_hint(&n, hint, sizeof(hint)));
 }
 
-/* Noun, verb and operand out of the words. */
+static bool
+takes_two(const struct args_verb *v)
+{
+	return v->operand != NULL && strchr(v->operand, ' ') != NULL;
+}
+
+/* Noun, verb and operands out of the words. */
 static enum pdv_code
 find_verb(struct args *a, const struct words *w, struct failure *f)
 {
@@ -209,6 +217,8 @@ find_verb(struct args *a, const struct words *w, struct failure *f)
 		return w->n > 1 ? unknown_verb(t, a->noun, w->list[1], f) : PDV_OK;
 	if (w->n > used && a->verb->operand != NULL)
 		a->operand = w->list[used++];
+	if (w->n > used && takes_two(a->verb))
+		a->second = w->list[used++];
 	if (w->n > used || w->extra != NULL)
 		return failure_usage(f, "too many words after %s%s%s", a->noun,
 		    a->verb->name != NULL ? " " : "", a->verb->name != NULL ? a->verb->name : "");
@@ -242,7 +252,8 @@ args_parse(const struct args_table *table, const char *const *argv, struct args 
 		if (out->values[i] != NULL && !args_takes(out->verb, i))
 			return unknown_flag(out->verb, args_flags[i].name,
 			    strlen(args_flags[i].name), f);
-	if (out->verb->operand != NULL && out->operand == NULL)
+	if (out->verb->operand != NULL &&
+	    (out->operand == NULL || (takes_two(out->verb) && out->second == NULL)))
 		return failure_usage(f, "%s is missing", out->verb->operand);
 	return PDV_OK;
 }
