@@ -26,6 +26,7 @@
 
 /* On the stack of who asks, until all who wait have its answer. */
 struct question {
+	uint8_t id[ID_LEN]; /* of the key */
 	struct keycache_answer answer;
 	bool answered;
 	unsigned waiting;
@@ -174,10 +175,7 @@ static bool
 take(struct keycache *c, const struct keycache_asked *q, struct question *own, struct entry **e,
     struct keycache_answer *out)
 {
-	uint8_t id[ID_LEN];
-
-	id_of(q, id);
-	if ((*e = find(c, id)) != NULL && (*e)->state == KEPT && (*e)->expires_ms <= now_ms()) {
+	if ((*e = find(c, own->id)) != NULL && (*e)->state == KEPT && (*e)->expires_ms <= now_ms()) {
 		empty(c, *e); /* the keeper comes a little later */
 		*e = NULL;
 	}
@@ -194,7 +192,7 @@ take(struct keycache *c, const struct keycache_asked *q, struct question *own, s
 	if ((*e = place_for_one(c)) != NULL) {
 		(*e)->state = ASKED;
 		(*e)->question = own;
-		memcpy((*e)->id, id, ID_LEN);
+		memcpy((*e)->id, own->id, ID_LEN);
 		memcpy((*e)->subject, q->place->subject.bytes, PDV_ID_LEN);
 	}
 	return false;
@@ -232,6 +230,7 @@ keycache_get(struct keycache *c, const struct keycache_asked *q, const struct ke
 	struct entry *e;
 	bool have;
 
+	id_of(q, own.id);
 	lock(c);
 	have = take(c, q, &own, &e, out);
 	unlock(c);

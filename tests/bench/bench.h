@@ -22,6 +22,7 @@ struct options {
 	unsigned record;		/* bytes of an identity, about */
 	unsigned in_flight, connections;
 	unsigned keys;			/* data keys in a request that makes or opens them */
+	unsigned blob;			/* MiB that are sealed and opened instead of a load; 0: none */
 	unsigned rate;			/* requests a second, open loop; 0: closed loop */
 	double seconds, warm_up;
 	unsigned rounds;		/* of echo and load by turns */
@@ -96,6 +97,9 @@ struct echo {
 bool echo_start(const struct options *o, struct echo *e);
 void echo_stop(struct echo *e);
 int echo_serve(const struct options *o);
+
+/* blob.c: prints how fast a blob of b->o.blob MiB is sealed and opened, with one line for each round. */
+bool blob_run(struct bench *b);
 
 /* report.c */
 struct report {

@@ -21,6 +21,7 @@ static const struct option long_options[] = {
 	{ "in-flight", required_argument, NULL, 'f' },
 	{ "connections", required_argument, NULL, 'C' },
 	{ "keys", required_argument, NULL, 'K' },
+	{ "blob", required_argument, NULL, 'o' },
 	{ "rate", required_argument, NULL, 'r' },
 	{ "seconds", required_argument, NULL, 't' },
 	{ "warm-up", required_argument, NULL, 'w' },
@@ -48,6 +49,7 @@ static const char help[] =
 "  --record BYTES       size of an identity, about; default 300\n"
 "  --in-flight N        requests at once; default 64\n"
 "  --connections N      default 4\n"
+"  --blob MIB           instead of a load: a blob sealed and opened, beside libsodium's stream alone\n"
 "  --rate N             open loop: N requests a second at their intended times\n"
 "  --seconds S          of each measurement; default 5     --warm-up S   default 1\n"
 "  --rounds N           measurements; the median counts; default 3\n"
@@ -108,6 +110,7 @@ set(struct options *o, int key, const char *arg)
 	case 'f': return number(arg, 1, &o->in_flight);
 	case 'C': return number(arg, 1, &o->connections);
 	case 'K': return number(arg, 1, &o->keys) && o->keys <= PDV_DATA_KEYS_MAX;
+	case 'o': return number(arg, 1, &o->blob) && o->blob <= 1024;
 	case 'r': return number(arg, 1, &o->rate);
 	case 't': o->seconds = strtod(arg, NULL); return o->seconds > 0;
 	case 'w': o->warm_up = strtod(arg, NULL); return o->warm_up >= 0;
@@ -189,7 +192,7 @@ main(int argc, char **argv)
 	}
 	if (prepare_client(&b, b.o.server, &b.client) && prepare_subjects(&b) &&
 	    prepare_keys(&b))
-		rc = measure(&b);
+		rc = b.o.blob > 0 ? !blob_run(&b) : measure(&b);
 	pdv_result_free(b.wrapped);
 	pdv_client_free(b.client);
 	free(b.subject);
