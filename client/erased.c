@@ -73,7 +73,7 @@ is_erased(const struct call *c)
 	const struct pdv_result *r = c->result;
 
 	/* Of an erasure that failed it is not always known whether it was done. */
-	return says_erased(r->code, r->reason) || c->method == &method_table[METHOD_ERASE_SUBJECT] ||
+	return says_erased((int)r->code, r->reason) || c->method == &method_table[METHOD_ERASE_SUBJECT] ||
 	    (r->method == &method_table[METHOD_GET_SUBJECT] && has_erased_category(r->subject_status));
 }
 

@@ -23,7 +23,7 @@ begin(struct work *w, const struct args *a, struct failure *f)
 
 	if ((rc = session_open(&w->session, a, 0, f)) != PDV_OK)
 		return rc;
-	if ((rc = pdv_blobs_new(w->session.client, &once, &w->blobs)) != PDV_OK)
+	if (pdv_blobs_new(w->session.client, &once, &w->blobs) != PDV_OK)
 		return failure_memory(f);
 	return blob_file_open(&w->file, a->operand, a->second, f);
 }
