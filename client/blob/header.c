@@ -5,7 +5,8 @@
 #include "client/transport/must.h"
 
 _Static_assert(HEADER_MAX ==
-	HEADER_CONTEXT_AT + PDV_CONTEXT_MAX + 2 + PDV_WRAPPED_KEY_MAX + HEADER_STREAM_LEN, "it fits");
+	HEADER_CONTEXT_AT + PDV_CONTEXT_MAX + HEADER_COMMITMENT_LEN + 2 + PDV_WRAPPED_KEY_MAX +
+	    HEADER_STREAM_LEN, "it fits");
 
 /* Two bytes, big-endian. */
 static size_t
@@ -46,11 +47,13 @@ header_read(const uint8_t *p, size_t len, struct header *out)
 	if ((out->place.category != PDV_CATEGORY_CONTENT && out->place.category != PDV_CATEGORY_USAGE) ||
 	    context > PDV_CONTEXT_MAX)
 		return HEADER_BAD;
-	if (len < at + context + 2)
+	if (len < at + context + HEADER_COMMITMENT_LEN + 2)
 		return HEADER_MORE;
 	out->place.context = p + at;
 	out->place.context_length = context;
-	out->bound = at += context;
+	out->said = at += context;
+	out->commitment = p + at;
+	at += HEADER_COMMITMENT_LEN;
 	wrapped = number(p + at);
 	at += 2;
 	if (wrapped == 0 || wrapped > PDV_WRAPPED_KEY_MAX)
@@ -64,17 +67,27 @@ header_read(const uint8_t *p, size_t len, struct header *out)
 }
 
 void
-header_write(struct header *h, uint8_t out[static HEADER_MAX])
+header_say(struct header *h, uint8_t out[static HEADER_MAX])
 {
 	uint8_t *at = out, category = (uint8_t)h->place.category;
 
-	must(h->place.context_length <= PDV_CONTEXT_MAX && h->wrapped.length <= PDV_WRAPPED_KEY_MAX);
+	must(h->place.context_length <= PDV_CONTEXT_MAX);
 	at = put(at, HEADER_MAGIC, HEADER_MAGIC_LEN);
 	at = put(at, h->place.subject.bytes, PDV_ID_LEN);
 	at = put(at, &category, 1);
 	at = put_number(at, h->place.context_length);
 	at = put(at, h->place.context, h->place.context_length);
-	h->bound = (size_t)(at - out);
+	h->said = (size_t)(at - out);
+}
+
+void
+header_write(struct header *h, uint8_t out[static HEADER_MAX])
+{
+	uint8_t *at;
+
+	must(h->wrapped.length > 0 && h->wrapped.length <= PDV_WRAPPED_KEY_MAX);
+	header_say(h, out);
+	at = put(out + h->said, h->commitment, HEADER_COMMITMENT_LEN);
 	at = put_number(at, h->wrapped.length);
 	at = put(at, h->wrapped.bytes, h->wrapped.length);
 	at = put(at, h->stream, HEADER_STREAM_LEN);

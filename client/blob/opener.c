@@ -74,23 +74,29 @@ keep_rewrapped(struct pdv_blob_opener *o, const struct header *h, const struct k
 	o->rewrapped = (struct pdv_wrapped_key){o->rewrapped_bytes, a->rewrapped_length};
 }
 
-/* The header is whole: is it of the right place, and does its key open? */
+/* The header is whole: is it of the right place, does its key open, and was it made with that key? */
 static enum pdv_code
 begin(struct pdv_blob_opener *o, const struct header *h)
 {
 	struct keycache_answer a = {.code = PDV_UNKNOWN};
+	uint8_t commitment[HEADER_COMMITMENT_LEN];
 	enum pdv_code code;
 
 	if (o->expects && !header_same(&o->part.place, &h->place))
 		return blobs_fail(&o->part, PDV_FAILED_PRECONDITION, PDV_REASON_BLOB_OF_ANOTHER);
 	blobs_place(&o->part, &h->place);
 	o->placed = true;
-	if ((code = blobs_open_key(&o->part, h->wrapped, &a)) == PDV_OK) {
-		stream_open(&o->stream, a.key, h->stream);
-		stream_bind(&o->stream, o->head, h->bound);
-		keep_rewrapped(o, h, &a);
-		o->begun = true;
+	if ((code = blobs_open_key(&o->part, h->wrapped, &a)) != PDV_OK)
+		goto out;
+	stream_commit(a.key, o->head, h->said, commitment);
+	if (crypto_verify_32(commitment, h->commitment) != 0) {
+		code = blobs_fail(&o->part, PDV_DATA_LOSS, PDV_REASON_BLOB_DAMAGED);
+		goto out;
 	}
+	stream_open(&o->stream, a.key, h->stream);
+	keep_rewrapped(o, h, &a);
+	o->begun = true;
+out:
 	sodium_memzero(&a, sizeof(a));
 	return code;
 }

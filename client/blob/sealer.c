@@ -51,16 +51,18 @@ static enum pdv_code
 begin(struct pdv_blob_sealer *s, struct pdv_blob_buffer *out)
 {
 	uint8_t key[PDV_DATA_KEY_LEN], room[PDV_WRAPPED_KEY_MAX], nonce[HEADER_STREAM_LEN];
-	struct header h = {.place = s->part.place, .stream = nonce};
+	uint8_t commitment[HEADER_COMMITMENT_LEN], *to = out->data + out->length;
+	struct header h = {.place = s->part.place, .commitment = commitment, .stream = nonce};
 	enum pdv_code code = blobs_generate(&s->part, key, &h.wrapped, room);
 
 	if (code != PDV_OK)
 		return code;
+	must(out->size - out->length >= HEADER_MAX);
+	header_say(&h, to);
+	stream_commit(key, to, h.said, commitment);
 	stream_seal(&s->stream, key, nonce);
 	sodium_memzero(key, sizeof(key));
-	must(out->size - out->length >= HEADER_MAX);
-	header_write(&h, out->data + out->length);
-	stream_bind(&s->stream, out->data + out->length, h.bound);
+	header_write(&h, to);
 	out->length += h.length;
 	s->begun = true;
 	return PDV_OK;

@@ -5,10 +5,17 @@
 #include "client/transport/must.h"
 
 void
+stream_commit(const uint8_t key[static PDV_DATA_KEY_LEN], const uint8_t *said, size_t len,
+    uint8_t out[static HEADER_COMMITMENT_LEN])
+{
+	must(crypto_generichash(out, HEADER_COMMITMENT_LEN, said, len, key, PDV_DATA_KEY_LEN) == 0);
+}
+
+void
 stream_seal(struct stream *s, const uint8_t key[static PDV_DATA_KEY_LEN],
     uint8_t nonce[static HEADER_STREAM_LEN])
 {
-	s->held = s->bound_length = 0;
+	s->held = 0;
 	s->ended = false;
 	must(crypto_secretstream_xchacha20poly1305_init_push(&s->state, nonce, key) == 0);
 }
@@ -17,26 +24,17 @@ void
 stream_open(struct stream *s, const uint8_t key[static PDV_DATA_KEY_LEN],
     const uint8_t nonce[static HEADER_STREAM_LEN])
 {
-	s->held = s->bound_length = 0;
+	s->held = 0;
 	s->ended = false;
 	must(crypto_secretstream_xchacha20poly1305_init_pull(&s->state, nonce, key) == 0);
-}
-
-void
-stream_bind(struct stream *s, const uint8_t *p, size_t len)
-{
-	must(len > 0 && len <= sizeof(s->bound));
-	memcpy(s->bound, p, len);
-	s->bound_length = len;
 }
 
 static void
 seal_chunk(struct stream *s, const uint8_t *p, size_t len, unsigned char tag, struct pdv_blob_buffer *out)
 {
 	must(out->size - out->length >= len + PDV_BLOB_CHUNK_EXTRA);
-	must(crypto_secretstream_xchacha20poly1305_push(&s->state, out->data + out->length, NULL, p, len,
-	    s->bound_length > 0 ? s->bound : NULL, s->bound_length, tag) == 0);
-	s->bound_length = 0;
+	must(crypto_secretstream_xchacha20poly1305_push(&s->state, out->data + out->length, NULL, p, len, NULL,
+	    0, tag) == 0);
 	out->length += len + PDV_BLOB_CHUNK_EXTRA;
 }
 
@@ -86,12 +84,10 @@ open_chunk(struct stream *s, const uint8_t *p, size_t len, struct pdv_blob_buffe
 	unsigned char tag = 0;
 
 	must(len >= PDV_BLOB_CHUNK_EXTRA && out->size - out->length >= len - PDV_BLOB_CHUNK_EXTRA);
-	if (crypto_secretstream_xchacha20poly1305_pull(&s->state, to, NULL, &tag, p, len,
-	    s->bound_length > 0 ? s->bound : NULL, s->bound_length) != 0) {
+	if (crypto_secretstream_xchacha20poly1305_pull(&s->state, to, NULL, &tag, p, len, NULL, 0) != 0) {
 		s->ended = true;
 		return PDV_REASON_BLOB_DAMAGED;
 	}
-	s->bound_length = 0;
 	s->ended = tag == crypto_secretstream_xchacha20poly1305_TAG_FINAL;
 	if (!s->ended && (tag != crypto_secretstream_xchacha20poly1305_TAG_MESSAGE || len != STREAM_SEALED)) {
 		s->ended = true;

@@ -2,6 +2,10 @@
  * The chunks of a blob under a key that is here: libsodium's crypto_secretstream_xchacha20poly1305, 64 KiB
  * in each chunk. Not two threads at once. Both kinds of stream hold the key and data: stream_wipe().
  *
+ * The stream does not commit to its key: who knows two can make chunks that open under both. So the header
+ * carries a commitment, stream_commit(), which is looked at before any chunk is opened. It is a tag of what the
+ * header says as well, and the key is this blob's alone: so the chunks need not be bound to the header.
+ *
  * Invariants:
  *   1. of a sealing stream held is at most PDV_BLOB_CHUNK: the last full chunk is held back, for it may be the
  *      last of all;
@@ -24,23 +28,22 @@ _Static_assert(PDV_DATA_KEY_LEN == crypto_secretstream_xchacha20poly1305_KEYBYTE
 
 struct stream {
 	crypto_secretstream_xchacha20poly1305_state state;
-	uint8_t bound[HEADER_MAX]; /* what the first chunk is bound to */
-	size_t bound_length;       /* 0 behind it */
-	bool ended;                /* the last chunk was sealed, or opened */
+	bool ended; /* the last chunk was sealed, or opened */
 	size_t held;
 	uint8_t chunk[STREAM_SEALED];
 };
 
-/* stream_seal(s, key, nonce): begin; ${nonce} becomes what the blob's header carries. Then stream_bind(). */
+/* stream_commit(key, said, len, out): BLAKE2b-256(key = data key, what the header says before it). */
+void stream_commit(const uint8_t key[static PDV_DATA_KEY_LEN], const uint8_t *said, size_t len,
+    uint8_t out[static HEADER_COMMITMENT_LEN]);
+
+/* stream_seal(s, key, nonce): begin; ${nonce} becomes what the blob's header carries. */
 void stream_seal(struct stream *s, const uint8_t key[static PDV_DATA_KEY_LEN],
     uint8_t nonce[static HEADER_STREAM_LEN]);
 
-/* stream_open(s, key, nonce): begin to open. Then stream_bind(). */
+/* stream_open(s, key, nonce): begin to open; ${key} is what the header commits to. */
 void stream_open(struct stream *s, const uint8_t key[static PDV_DATA_KEY_LEN],
     const uint8_t nonce[static HEADER_STREAM_LEN]);
-
-/* stream_bind(s, p, len): the first chunk is bound to these bytes, at most HEADER_MAX. */
-void stream_bind(struct stream *s, const uint8_t *p, size_t len);
 
 /*
  * stream_seal_more(s, p, len, out), stream_seal_last(s, out):

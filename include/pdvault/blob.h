@@ -49,7 +49,7 @@ extern "C" {
 
 #define PDV_BLOB_CHUNK 65536u    /* bytes of the data in each chunk but the last */
 #define PDV_BLOB_CHUNK_EXTRA 17u /* further bytes of each chunk */
-#define PDV_BLOB_HEADER_MAX 565u
+#define PDV_BLOB_HEADER_MAX 597u
 
 /* Room that sealing or opening ${length} bytes in one go may need; PDV_BLOB_ROOM(0) for a final. */
 #define PDV_BLOB_ROOM(length)                                                                          \
@@ -67,7 +67,7 @@ extern "C" {
  * BLOB_NOT_ONE: it does not begin as a blob (code INVALID_ARGUMENT).
  * BLOB_OF_ANOTHER: it says that it is of another subject, category or context than was expected
  *   (FAILED_PRECONDITION).
- * BLOB_DAMAGED: a chunk does not open: it was changed, or is not the one that belongs there (DATA_LOSS).
+ * BLOB_DAMAGED: its header or a chunk was changed, or is not the one that belongs there (DATA_LOSS).
  * BLOB_TRUNCATED: it ends before its last chunk (DATA_LOSS). Cut off inside a chunk it is BLOB_DAMAGED.
  * BLOB_TRAILING: there is something behind its last chunk (DATA_LOSS).
  * BLOB_ROOM: the buffer has less room than PDV_BLOB_ROOM says; nothing was taken (INVALID_ARGUMENT).
@@ -173,15 +173,15 @@ PDV_API enum pdv_code pdv_blob_opener_final(
 
 /*
  * pdv_blob_opener_place(o):
- * Whose the blob is and what for, as it says itself; NULL until its header was read. It is true once a first
- * chunk opened. Lives as long as ${o}.
+ * Whose the blob is and what for, as it says itself; NULL until its header was read. It is true after a
+ * PDV_OK that came with it. Lives as long as ${o}.
  */
 PDV_API const struct pdv_blob_place *pdv_blob_opener_place(const struct pdv_blob_opener *o);
 
 /*
  * pdv_blob_opener_rewrapped(o):
  * What the vault wants the blob's wrapped key to be replaced by, after a rotation of keys; NULL: nothing.
- * It has the length of the present one, which begins at byte 29 + context_length of the blob. A key that was
+ * It has the length of the present one, which begins at byte 61 + context_length of the blob. A key that was
  * kept comes without it. Lives as long as ${o}.
  */
 PDV_API const struct pdv_wrapped_key *pdv_blob_opener_rewrapped(const struct pdv_blob_opener *o);

@@ -21,14 +21,17 @@ static bool
 open_blob(const uint8_t *p, size_t len, size_t piece, size_t *got)
 {
 	struct pdv_blob_buffer b = { .data = out, .size = sizeof(out) };
+	uint8_t commitment[HEADER_COMMITMENT_LEN];
 	const char *why = NULL;
 	struct header h;
 
 	*got = 0;
 	if (header_read(p, len, &h) != HEADER_OK)
 		return false;
+	stream_commit(key, p, h.said, commitment);
+	if (memcmp(commitment, h.commitment, sizeof(commitment)) != 0)
+		return false;
 	stream_open(&stream, key, h.stream);
-	stream_bind(&stream, p, h.bound);
 	for (size_t at = h.length; at < len && why == NULL; at += piece)
 		why = stream_open_more(&stream, p + at, len - at < piece ? len - at : piece, &b);
 	if (why == NULL)
@@ -49,7 +52,7 @@ try_bytes(const uint8_t *p, size_t len)
 	case HEADER_OK:
 		copy = h;
 		header_write(&copy, again);
-		must(copy.length == h.length && copy.bound == h.bound && h.length <= len);
+		must(copy.length == h.length && copy.said == h.said && h.length <= len);
 		must(memcmp(again, p, h.length) == 0 && header_same(&copy.place, &h.place));
 		break;
 	case HEADER_MORE:
@@ -67,14 +70,16 @@ static size_t
 seal(size_t data_len, size_t piece)
 {
 	struct pdv_blob_buffer b = { .data = blob, .size = sizeof(blob) };
-	uint8_t nonce[HEADER_STREAM_LEN];
-	struct header h = { .place = { .category = PDV_CATEGORY_USAGE, .context = key, .context_length = 9 },
+	uint8_t nonce[HEADER_STREAM_LEN], commitment[HEADER_COMMITMENT_LEN];
+	struct header h = { .commitment = commitment,
+		.place = { .category = PDV_CATEGORY_USAGE, .context = key, .context_length = 9 },
 		.wrapped = { key, 20 }, .stream = nonce };
 
 	stream_seal(&stream, key, nonce);
+	header_say(&h, blob);
+	stream_commit(key, blob, h.said, commitment);
 	header_write(&h, blob);
 	b.length = h.length;
-	stream_bind(&stream, blob, h.bound);
 	for (size_t at = 0; at < data_len; at += piece)
 		stream_seal_more(&stream, plain + at, data_len - at < piece ? data_len - at : piece, &b);
 	stream_seal_last(&stream, &b);
@@ -110,7 +115,7 @@ try_changes(const uint8_t *p, size_t len)
 	for (p += 6, len -= 6; len >= 4; p += 4, len -= 4)
 		blob[number(p) % whole] ^= p[3];
 	/* The wrapped key is the vault's to judge. */
-	memcpy(blob + 29 + 9, before + 29 + 9, 20);
+	memcpy(blob + 61 + 9, before + 61 + 9, 20);
 	changed = memcmp(blob, before, whole) != 0;
 	cut = cut % 4 == 0 ? whole : cut % (whole + 9);
 	if (cut > whole)

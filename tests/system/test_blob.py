@@ -15,7 +15,7 @@ import bed
 from bed import need, same, say, step
 
 LARGE = 100_000_000
-HEADER, CHUNK = 29 + 6 + 124 + 24, 65553
+HEADER, CHUNK = 61 + 6 + 124 + 24, 65553
 FAILED, USAGE, NOT_FOUND, ERASED, INVALID = 1, 2, 3, 4, 8
 
 
@@ -105,7 +105,8 @@ def bad_blobs(b, subject, place):
         ('BLOB_TRUNCATED', FAILED, b''),
         ('BLOB_DAMAGED', FAILED, sealed[:HEADER] + second + first + sealed[HEADER + 2 * CHUNK:]),
         ('BLOB_DAMAGED', FAILED, sealed[:5000] + bytes([sealed[5000] ^ 1]) + sealed[5001:]),
-        ('DATA_KEY_INVALID', INVALID, sealed[:40] + bytes([sealed[40] ^ 1]) + sealed[41:]),
+        ('BLOB_DAMAGED', FAILED, sealed[:40] + bytes([sealed[40] ^ 1]) + sealed[41:]),
+        ('DATA_KEY_INVALID', INVALID, sealed[:99] + bytes([sealed[99] ^ 1]) + sealed[100:]),
         ('DATA_KEY_INVALID', INVALID, sealed[:27] + b'chat 2' + sealed[33:]),
         ('SUBJECT_NOT_FOUND', NOT_FOUND, sealed[:23] + bytes([sealed[23] ^ 1]) + sealed[24:]),
         ('BLOB_NOT_ONE', INVALID, b'PDVBLOB1' + sealed[8:]),

@@ -198,7 +198,7 @@ of_another(void **state)
 	/* The whole key of another blob of the same place: it opens, but not this. */
 	memcpy(back, room, len);
 	(void)seal(10);
-	memcpy(back + 35, room + 35, DATA_KEY_VAULT_WRAPPED);
+	memcpy(back + 67, room + 67, DATA_KEY_VAULT_WRAPPED);
 	memcpy(room, back, len);
 	assert_string_equal(open_sealed(NULL, len, &got, PDV_DATA_LOSS), PDV_REASON_BLOB_DAMAGED);
 }
@@ -284,7 +284,7 @@ rewrapped(void **state)
 	assert_int_equal(pdv_blob_opener_update(o, room, len, &b), PDV_OK);
 	assert_non_null(pdv_blob_opener_rewrapped(o));
 	assert_int_equal(pdv_blob_opener_rewrapped(o)->length, DATA_KEY_VAULT_WRAPPED);
-	assert_memory_equal(pdv_blob_opener_rewrapped(o)->bytes, room + 29 + 6, DATA_KEY_VAULT_WRAPPED);
+	assert_memory_equal(pdv_blob_opener_rewrapped(o)->bytes, room + 61 + 6, DATA_KEY_VAULT_WRAPPED);
 	pdv_blob_opener_free(o);
 }
 

@@ -18,7 +18,6 @@
 static struct stream s;
 static uint8_t plain[LARGEST], sealed[PDV_BLOB_ROOM(LARGEST)], opened[PDV_BLOB_ROOM(LARGEST)];
 static const uint8_t key[PDV_DATA_KEY_LEN] = "a data key of thirty-two bytes..";
-static const uint8_t bound[] = "the bytes of a header";
 static uint8_t nonce[HEADER_STREAM_LEN];
 
 /* Seals ${len} bytes in pieces of ${piece}; the length of the chunks. */
@@ -28,7 +27,6 @@ seal(size_t len, size_t piece)
 	struct pdv_blob_buffer b = {.data = sealed, .size = sizeof(sealed)};
 
 	stream_seal(&s, key, nonce);
-	stream_bind(&s, bound, sizeof(bound));
 	for (size_t at = 0; at < len; at += piece)
 		stream_seal_more(&s, plain + at, len - at < piece ? len - at : piece, &b);
 	stream_seal_last(&s, &b);
@@ -43,7 +41,6 @@ open_pieces(const uint8_t *p, size_t sealed_len, size_t piece, size_t *len)
 	const char *why = NULL;
 
 	stream_open(&s, key, nonce);
-	stream_bind(&s, bound, sizeof(bound));
 	for (size_t at = 0; at < sealed_len && why == NULL; at += piece)
 		why = stream_open_more(&s, p + at, sealed_len - at < piece ? sealed_len - at : piece, &b);
 	if (why == NULL)
@@ -169,29 +166,39 @@ damage(void **state)
 	assert_null(open_pieces(sealed, whole, whole, &len));
 }
 
-/* Another key; other bytes that it is bound to, or none. */
 static void
-bindings(void **state)
+another_key(void **state)
 {
 	static const uint8_t wrong[PDV_DATA_KEY_LEN] = "another data key, of 32 bytes...";
+	struct pdv_blob_buffer b = {.data = opened, .size = sizeof(opened)};
 	size_t whole = seal(100, 100);
 
 	(void)state;
-	for (unsigned i = 0; i < 5; i++) {
-		struct pdv_blob_buffer b = {.data = opened, .size = sizeof(opened)};
-		uint8_t as[sizeof(bound)];
+	stream_open(&s, wrong, nonce);
+	assert_null(stream_open_more(&s, sealed, whole, &b));
+	assert_string_equal(stream_open_last(&s, &b), PDV_REASON_BLOB_DAMAGED);
+	assert_int_equal(b.length, 0);
+}
 
-		memcpy(as, bound, sizeof(as));
-		as[4] ^= i == 1;
-		stream_open(&s, i == 2 ? wrong : key, nonce);
-		if (i != 3)
-			stream_bind(&s, as, sizeof(as) - (i == 4));
-		assert_null(stream_open_more(&s, sealed, whole, &b));
-		if (i == 0)
-			assert_null(stream_open_last(&s, &b));
-		else
-			assert_string_equal(stream_open_last(&s, &b), PDV_REASON_BLOB_DAMAGED);
+/* Of the key, and of each byte that is said. */
+static void
+commitments(void **state)
+{
+	uint8_t said[40] = "said", as[PDV_DATA_KEY_LEN], one[HEADER_COMMITMENT_LEN], other[sizeof(one)];
+
+	(void)state;
+	memcpy(as, key, sizeof(as));
+	stream_commit(key, said, sizeof(said), one);
+	for (size_t i = 0; i < sizeof(said) + sizeof(as) + 1; i++) {
+		uint8_t *at = i < sizeof(said) ? &said[i] : &as[(i - sizeof(said)) % sizeof(as)];
+
+		*at ^= 1;
+		stream_commit(as, said, i == sizeof(said) + sizeof(as) ? 39 : 40, other);
+		assert_memory_not_equal(one, other, sizeof(one));
+		*at ^= 1;
 	}
+	stream_commit(as, said, sizeof(said), other);
+	assert_memory_equal(one, other, sizeof(one));
 }
 
 /* Chunks under the right key that no sealer makes: short ones inside, and other tags. */
@@ -208,8 +215,7 @@ irregular(void **state)
 		size_t n = i < 3 ? CHUNK : 9, at = n + PDV_BLOB_CHUNK_EXTRA;
 
 		crypto_secretstream_xchacha20poly1305_init_push(&st, nonce, key);
-		crypto_secretstream_xchacha20poly1305_push(&st, sealed, NULL, plain, n, bound, sizeof(bound),
-		    tags[i % 3]);
+		crypto_secretstream_xchacha20poly1305_push(&st, sealed, NULL, plain, n, NULL, 0, tags[i % 3]);
 		crypto_secretstream_xchacha20poly1305_push(&st, sealed + at, NULL, plain + n, 4, NULL, 0,
 		    crypto_secretstream_xchacha20poly1305_TAG_FINAL);
 		if (i == 2) {
@@ -227,6 +233,7 @@ static void
 headers(void **state)
 {
 	static uint8_t context[PDV_CONTEXT_MAX], wrapped[PDV_WRAPPED_KEY_MAX], out[HEADER_MAX + 1];
+	static const uint8_t commitment[HEADER_COMMITMENT_LEN] = "what it commits to, of 32 bytes";
 	static const size_t lengths[] = {0, 1, 255, 256};
 	struct header h, got;
 
@@ -240,15 +247,17 @@ headers(void **state)
 		h.place.context = context;
 		h.place.context_length = lengths[i / 4];
 		h.wrapped = (struct pdv_wrapped_key){wrapped, i % 4 == 0 ? 1 : lengths[i % 4]};
+		h.commitment = commitment;
 		h.stream = nonce;
 		header_write(&h, out);
-		assert_int_equal(h.length, 29 + lengths[i / 4] + h.wrapped.length + HEADER_STREAM_LEN);
-		assert_int_equal(h.bound, 27 + lengths[i / 4]);
+		assert_int_equal(h.length, 61 + lengths[i / 4] + h.wrapped.length + HEADER_STREAM_LEN);
+		assert_int_equal(h.said, 27 + lengths[i / 4]);
 		for (size_t len = 0; len < h.length; len++)
 			assert_int_equal(header_read(out, len, &got), HEADER_MORE);
 		assert_int_equal(header_read(out, sizeof(out), &got), HEADER_OK);
 		assert_true(header_same(&got.place, &h.place));
-		assert_int_equal(got.bound, h.bound);
+		assert_int_equal(got.said, h.said);
+		assert_memory_equal(got.commitment, commitment, sizeof(commitment));
 		assert_int_equal(got.length, h.length);
 		assert_int_equal(got.wrapped.length, h.wrapped.length);
 		assert_memory_equal(got.wrapped.bytes, wrapped, h.wrapped.length);
@@ -260,9 +269,9 @@ headers(void **state)
 static void
 bad_headers(void **state)
 {
-	uint8_t out[HEADER_MAX], context[4] = "ctx";
+	uint8_t out[HEADER_MAX], context[4] = "ctx", commitment[HEADER_COMMITMENT_LEN] = "c";
 	struct header h = {.place = {.category = PDV_CATEGORY_CONTENT, .context = context, .context_length = 3},
-	    .wrapped = {context, 4}, .stream = nonce}, got;
+	    .commitment = commitment, .wrapped = {context, 4}, .stream = nonce}, got;
 
 	(void)state;
 	header_write(&h, out);
@@ -283,12 +292,12 @@ bad_headers(void **state)
 	out[26] = 1;	/* of 257 not */
 	assert_int_equal(header_read(out, h.length, &got), HEADER_BAD);
 	header_write(&h, out);
-	out[30] = 1;
-	out[31] = 0;
+	out[62] = 1;
+	out[63] = 0;
 	assert_int_equal(header_read(out, h.length, &got), HEADER_MORE);
-	out[31] = 1;
+	out[63] = 1;
 	assert_int_equal(header_read(out, h.length, &got), HEADER_BAD);
-	out[30] = out[31] = 0;
+	out[62] = out[63] = 0;
 	assert_int_equal(header_read(out, h.length, &got), HEADER_BAD);
 }
 
@@ -326,20 +335,22 @@ make_blob(const struct header *from, const uint8_t *data_key, size_t len)
 	static randombytes_implementation fake = {.implementation_name = fixed_name, .buf = fixed_buf};
 	struct pdv_blob_buffer b = {.data = sealed, .size = sizeof(sealed)};
 	struct pdv_blob_buffer o = {.data = opened, .size = sizeof(opened)};
+	uint8_t commitment[HEADER_COMMITMENT_LEN];
 	struct header h = *from, got;
 
 	randombytes_set_implementation(&fake);
 	stream_seal(&s, data_key, nonce);
 	randombytes_set_implementation(&randombytes_sysrandom_implementation);
 	h.stream = nonce;
+	h.commitment = commitment;
+	header_say(&h, sealed);
+	stream_commit(data_key, sealed, h.said, commitment);
 	header_write(&h, sealed);
 	b.length = h.length;
-	stream_bind(&s, sealed, h.bound);
 	stream_seal_more(&s, plain, len, &b);
 	stream_seal_last(&s, &b);
 	assert_int_equal(header_read(sealed, b.length, &got), HEADER_OK);
 	stream_open(&s, data_key, got.stream);
-	stream_bind(&s, sealed, got.bound);
 	assert_null(stream_open_more(&s, sealed + got.length, b.length - got.length, &o));
 	assert_null(stream_open_last(&s, &o));
 	assert_int_equal(o.length, len);
@@ -418,7 +429,8 @@ main(void)
 		cmocka_unit_test(trailing),
 		cmocka_unit_test(swaps),
 		cmocka_unit_test(damage),
-		cmocka_unit_test(bindings),
+		cmocka_unit_test(another_key),
+		cmocka_unit_test(commitments),
 		cmocka_unit_test(irregular),
 		cmocka_unit_test(headers),
 		cmocka_unit_test(bad_headers),

@@ -67,22 +67,23 @@ class Stream:
     def __init__(self, key, header):
         self.key, self.nonce = hchacha20(key, header[:16]), struct.pack('<I', 1) + header[16:]
 
-    def push(self, data, tag, bound):
+    def push(self, data, tag):
         first = chacha20(self.key, 1, self.nonce, bytes([tag]) + bytes(63))
         sealed = chacha20(self.key, 2, self.nonce, data)
-        mac = poly1305(block(self.key, 0, self.nonce)[:32], bound + bytes(-len(bound) % 16) + first + sealed +
-                       bytes(len(data) % 16) + struct.pack('<QQ', len(bound), 64 + len(data)))
+        mac = poly1305(block(self.key, 0, self.nonce)[:32], first + sealed + bytes(len(data) % 16) +
+                       struct.pack('<QQ', 0, 64 + len(data)))
         number = struct.unpack('<I', self.nonce[:4])[0] + 1
         self.nonce = struct.pack('<I', number) + xor(self.nonce[4:], mac[:8])
         return first[:1] + sealed + mac
 
 
 def blob(subject, category, context, wrapped, key, header, data):
-    bound = b'pdvblob1' + subject + bytes([category]) + struct.pack('>H', len(context)) + context
+    said = b'pdvblob1' + subject + bytes([category]) + struct.pack('>H', len(context)) + context
     stream, chunks = Stream(key, header), [data[i:i + CHUNK] for i in range(0, len(data), CHUNK)] or [b'']
-    out = bound + struct.pack('>H', len(wrapped)) + wrapped + header
+    commitment = hashlib.blake2b(said, digest_size=32, key=key).digest()
+    out = said + commitment + struct.pack('>H', len(wrapped)) + wrapped + header
     for i, chunk in enumerate(chunks):
-        out += stream.push(chunk, 3 if i + 1 == len(chunks) else 0, b'' if i else bound)
+        out += stream.push(chunk, 3 if i + 1 == len(chunks) else 0)
     return out
 
 
