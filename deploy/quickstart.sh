@@ -264,6 +264,12 @@ demo() {
 	run 0 "$bin/pdvault" subject update "$subject" --input "$dir/update.json"
 	run 0 "$bin/pdvault" subject find --phone - <<<'+39 06 5550-777'
 
+	step 'seal a file that is kept elsewhere, so that it dies with them, and open it'
+	echo 'what somebody said' >"$dir/chat"
+	run 0 "$bin/pdvault" blob seal "$dir/chat" "$dir/chat.blob" --subject "$subject" --category content
+	run 0 "$bin/pdvault" blob open "$dir/chat.blob" "$dir/chat.again"
+	cmp "$dir/chat" "$dir/chat.again" || fail 'what was opened is not what was sealed'
+
 	step 'erase it'
 	run 0 "$bin/pdvault" subject erase "$subject" --yes --json
 	erasure=$(grep -o 'era_[a-z2-7]*' "$dir/out" | head -n 1)
@@ -273,6 +279,9 @@ demo() {
 	run 4 "$bin/pdvault" subject get "$subject"
 	run 3 "$bin/pdvault" subject find --email - <<<'bruno.marchetti@example.com'
 	run 3 "$bin/pdvault" subject find --account 1002
+
+	step 'the file that was kept elsewhere does not open any more (4)'
+	run 4 "$bin/pdvault" blob open "$dir/chat.blob" "$dir/chat.again"
 
 	step 'the erasure stands in the ledger, signed; a copy of it is verified without the vault'
 	run 0 "$bin/pdvault" ledger export "$dir/ledger"

@@ -26,6 +26,8 @@
 	X(OTHER_VAULT, NOT_FOUND, "SUBJECT_OF_ANOTHER_VAULT",                                      \
 	    "the subject id belongs to another vault")                                             \
 	X(NO_RECORD, NOT_FOUND, "RECORD_NOT_FOUND", "the subject has no such record")              \
+	X(NO_DATA_KEY, INVALID_ARGUMENT, "DATA_KEY_INVALID",                                       \
+	    "no data key of this subject, category and context: damaged, or of another")           \
 	X(NO_ERASURE, NOT_FOUND, "ERASURE_NOT_FOUND", "there is no such erasure")                  \
 	X(NO_SESSION, NOT_FOUND, "SESSION_NOT_FOUND",                                              \
 	    "the backup's session has ended: begin again")                                         \

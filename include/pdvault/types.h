@@ -28,6 +28,7 @@ extern "C" {
 #define PDV_KEY_LEN 16     /* bytes of an idempotency key */
 #define PDV_BATCH_MAX 64   /* subjects in one pdv_batch_get_identity */
 #define PDV_APPEND_MAX 100 /* transactions in one pdv_append_transactions */
+#define PDV_DATA_KEYS_MAX 256 /* in one pdv_generate_data_keys, pdv_open_data_keys */
 #define PDV_PAGE_MAX 200   /* transactions in one answer of pdv_list_transactions */
 
 /* A subject id is personal data: keep it out of logs, metrics and errors. */
@@ -221,6 +222,38 @@ struct pdv_transaction_page {
 	const char *page_token; /* NULL: from the first; else from pdv_result_next_page */
 };
 
+#define PDV_DATA_KEY_LEN 32
+#define PDV_CONTEXT_MAX 256     /* bytes */
+#define PDV_WRAPPED_KEY_MAX 256 /* bytes of a wrapped key, in this version of the vault or a later one */
+
+/*
+ * Keys for data that are kept elsewhere; they die with the category of the subject. ${context} says what they
+ * are for (a conversation, a file): to open one, the same is needed. It may be any bytes, which the vault
+ * does not keep.
+ */
+struct pdv_data_key_request {
+	struct pdv_subject_id subject;
+	enum pdv_category category; /* PDV_CATEGORY_CONTENT or PDV_CATEGORY_USAGE */
+	const uint8_t *context;
+	size_t context_length; /* up to PDV_CONTEXT_MAX */
+	uint32_t count;        /* 1 to PDV_DATA_KEYS_MAX */
+};
+
+/* What a data key is kept as; no secret. */
+struct pdv_wrapped_key {
+	const uint8_t *bytes;
+	size_t length; /* up to PDV_WRAPPED_KEY_MAX */
+};
+
+struct pdv_data_key_opening {
+	struct pdv_subject_id subject;
+	enum pdv_category category;
+	const uint8_t *context;
+	size_t context_length;
+	const struct pdv_wrapped_key *wrapped;
+	size_t count; /* 1 to PDV_DATA_KEYS_MAX */
+};
+
 struct pdv_erase {
 	struct pdv_subject_id subject;
 	const enum pdv_category *categories;
@@ -301,6 +334,19 @@ struct pdv_identity_outcome {
 struct pdv_append_outcome {
 	uint32_t appended;
 	uint32_t unchanged; /* were there already, with the same content */
+};
+
+struct pdv_data_key {
+	uint8_t key[PDV_DATA_KEY_LEN];
+	struct pdv_wrapped_key wrapped;
+};
+
+/* ${key} is NULL unless ${code} is OK. */
+struct pdv_data_key_outcome {
+	int code;           /* enum pdv_code */
+	const char *reason; /* or NULL */
+	const uint8_t *key; /* PDV_DATA_KEY_LEN bytes */
+	struct pdv_wrapped_key rewrapped; /* of length above 0: keep this one from now on */
 };
 
 #define PDV_LEDGER_ENTRY_LEN 99

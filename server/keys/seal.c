@@ -129,6 +129,16 @@ seal_key_new(struct key *out, enum seal_purpose purpose)
 	registry_add(out, purpose);
 }
 
+void
+seal_keys_new(struct key *out, size_t count, enum seal_purpose purpose)
+{
+	seal_random(out, count * sizeof(*out));
+	for (size_t i = 0; i < count; i++) {
+		must(!seal_key_is_zero(&out[i]));
+		registry_add(&out[i], purpose);
+	}
+}
+
 int
 seal_key_is_zero(const struct key *k)
 {
@@ -341,6 +351,17 @@ seal_key_of(struct bytes secret, const char *label, struct key *out)
 	must(crypto_generichash_update(&st, secret.p, secret.len) == 0);
 	must(crypto_generichash_final(&st, out->b, SEAL_KEY_LEN) == 0);
 	sodium_memzero(&st, sizeof(st));
+}
+
+void
+seal_context_key(const struct key *k, struct bytes context, struct key *out)
+{
+	static const char label[] = "pdvault data keys";
+	uint8_t in[sizeof(label) - 1 + SEAL_DIGEST_LEN];
+
+	memcpy(in, label, sizeof(label) - 1);
+	seal_digest(context, in + sizeof(label) - 1);
+	must(crypto_generichash(out->b, SEAL_KEY_LEN, in, sizeof(in), k->b, SEAL_KEY_LEN) == 0);
 }
 
 void
