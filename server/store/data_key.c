@@ -8,11 +8,17 @@
 const struct key *
 data_key_of(const struct keyring *k, unsigned category, unsigned version)
 {
-	const struct keyring_category *c;
+	const struct keyring_category *c, *before;
 
-	must(category >= 1 && category <= CATEGORY_COUNT);
+	must(category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE);
 	c = &k->category[category - 1];
-	return c->state == CATEGORY_LIVE && bytes_get16(c->version) == version ? &c->key : NULL;
+	before = &k->before[category - CATEGORY_CONTENT];
+	if (c->state != CATEGORY_LIVE)
+		return NULL;
+	if (bytes_get16(c->version) == version)
+		return &c->key;
+	/* After a rotation, until it is retired. */
+	return before->state == CATEGORY_LIVE && bytes_get16(before->version) == version ? &before->key : NULL;
 }
 
 unsigned
