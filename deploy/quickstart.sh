@@ -270,6 +270,8 @@ demo() {
 	run 0 "$bin/pdvault" blob open "$dir/chat.blob" "$dir/chat.again"
 	cmp "$dir/chat" "$dir/chat.again" || fail 'what was opened is not what was sealed'
 
+	rotate
+
 	step 'erase it'
 	run 0 "$bin/pdvault" subject erase "$subject" --yes --json
 	erasure=$(grep -o 'era_[a-z2-7]*' "$dir/out" | head -n 1)
@@ -296,6 +298,26 @@ demo() {
 	fi
 	say 'none found'
 	disaster
+}
+
+# Another key for the seal, and other keys for everybody, while others read: no request fails.
+rotate() {
+	local load status=0
+
+	step 'other keys for the seal and for everybody, under load'
+	"$bin/pdvault-bench" --subjects 2000 --state "$dir/load.ids" --connections 2 --in-flight 8 --rounds 1 \
+		--seconds 5 --warm-up 1 >"$dir/load" 2>&1 &
+	load=$!
+	for _ in {1..100}; do
+		! grep -q '^created 2000' "$dir/load" || break
+		sleep 0.1
+	done
+	run 0 "$bin/pdvault" key rotate seal
+	run 0 "$bin/pdvault" key rotate subjects --rate full
+	wait "$load" || status=$?
+	sed 's/^/     /' "$dir/load"
+	[ "$status" -eq 0 ] && grep -q '^load .* errors 0 ' "$dir/load" || fail 'a request failed'
+	run 0 "$bin/pdvault" seal list
 }
 
 # Disks fail; whoever was erased stays erased.

@@ -77,15 +77,17 @@ is_too_soon(const struct provider *p, const struct anchor_seal *s)
 	return age >= 0 && age < (int64_t)provider_kind_of(p)->interval_s * 1000;
 }
 
-/* A further version of one. STATUS_REFUSED: it has none now. */
+/* A further version of one. STATUS_REFUSED: it has none; STATUS_TOO_SOON. */
 static enum status
 renew_one(struct seals_change *c, struct provider *p, struct anchor_seal *s, struct provider_kek *kek)
 {
 	uint8_t old[PROVIDER_ID_LEN];
 	enum status rc;
 
-	if (!provider_kind_of(p)->renews || is_too_soon(p, s))
+	if (!provider_kind_of(p)->renews)
 		return STATUS_REFUSED;
+	if (is_too_soon(p, s))
+		return STATUS_TOO_SOON;
 	/* What a crash left between two versions is ended first. */
 	if ((rc = provider_keep(p, s->id)) != STATUS_OK || (rc = provider_renew(p, kek)) != STATUS_OK)
 		return rc;
@@ -114,7 +116,7 @@ seals_renew(struct vault *v, const char *name, struct seals_change *c)
 			continue;
 		rc = p != NULL ? renew_one(c, p, s, kek) : STATUS_REFUSED;
 		/* Of all some may have no further version. */
-		if (rc == STATUS_REFUSED && all) {
+		if ((rc == STATUS_REFUSED || rc == STATUS_TOO_SOON) && all) {
 			c->left++;
 			rc = STATUS_OK;
 		}
