@@ -97,8 +97,7 @@ make_keys(struct vault *v, struct call *c, const struct keyring *k)
 		return rc;
 	keys = (struct key *)(void *)r->keys[0]->key.data;
 	seal_keys_new(keys, q->count, SEAL_FOR_DATA);
-	for (size_t i = 0; i < q->count; i++)
-		data_key_wrap(&w, &keys[i], r->keys[i]->wrapped.data);
+	data_key_wrap(&w, keys, q->count, r->keys[0]->wrapped.data);
 	data_key_end(&w);
 	c->response = &r->base;
 	return STATUS_OK;
@@ -152,7 +151,7 @@ rewrap(struct call *c, const struct data_key_place *p, const struct key *key)
 
 	if (out == NULL || data_key_begin(p, data_key_present(p->keyring, p->category), &w) != STATUS_OK)
 		return NULL;
-	data_key_wrap(&w, key, out);
+	data_key_wrap(&w, key, 1, out);
 	data_key_end(&w);
 	return out;
 }

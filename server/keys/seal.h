@@ -95,6 +95,19 @@ void seal_box(const struct key *k, const struct seal_context *ctx, struct bytes 
     size_t padded, uint8_t *out);
 
 /*
+ * seal_boxes(k, ctx, m):
+ * seal_box() of ${count} plaintexts of ${len} bytes each, one behind the other; the boxes begin ${step} bytes
+ * from each other. Their nonces are drawn as seal_random() does, which is faster.
+ */
+struct seal_many {
+	const uint8_t *plain;
+	size_t len, count, padded;
+	uint8_t *out;
+	size_t step;
+};
+void seal_boxes(const struct key *k, const struct seal_context *ctx, const struct seal_many *m);
+
+/*
  * seal_open(k, ctx, box, out, len):
  * Open ${box} into out[box.len - SEAL_OVERHEAD]; *len becomes the length without
  * padding. STATUS_FORGED: not made under this key and context; out is wiped.

@@ -57,13 +57,19 @@ data_key_end(struct data_key_wrapper *w)
 	seal_key_wipe(&w->key);
 }
 
+_Static_assert(sizeof(struct key) == DATA_KEY_LEN, "keys lie one behind the other");
+
 void
-data_key_wrap(const struct data_key_wrapper *w, const struct key *key,
-    uint8_t out[static DATA_KEY_WRAPPED_LEN])
+data_key_wrap(const struct data_key_wrapper *w, const struct key *keys, size_t count, uint8_t *out)
 {
-	out[0] = DATA_KEY_FORM;
-	bytes_put16(out + OFF_VERSION, (uint16_t)w->context.version);
-	seal_box(&w->key, &w->context, bytes_of(key->b, DATA_KEY_LEN), DATA_KEY_PADDED, out + OFF_BOX);
+	const struct seal_many many = { keys->b, DATA_KEY_LEN, count, DATA_KEY_PADDED, out + OFF_BOX,
+		DATA_KEY_WRAPPED_LEN };
+
+	for (size_t i = 0; i < count; i++) {
+		out[i * DATA_KEY_WRAPPED_LEN] = DATA_KEY_FORM;
+		bytes_put16(out + i * DATA_KEY_WRAPPED_LEN + OFF_VERSION, (uint16_t)w->context.version);
+	}
+	seal_boxes(&w->key, &w->context, &many);
 }
 
 enum status

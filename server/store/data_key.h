@@ -45,8 +45,8 @@ enum status data_key_begin(const struct data_key_place *p, unsigned version,
     struct data_key_wrapper *out) MUST_USE;
 void data_key_end(struct data_key_wrapper *w);
 
-void data_key_wrap(const struct data_key_wrapper *w, const struct key *key,
-    uint8_t out[static DATA_KEY_WRAPPED_LEN]);
+/* Wraps ${count} keys into as many times DATA_KEY_WRAPPED_LEN bytes. */
+void data_key_wrap(const struct data_key_wrapper *w, const struct key *keys, size_t count, uint8_t *out);
 
 /* STATUS_NO_DATA_KEY: it was not made by such a wrapper; ${out} is not written. */
 enum status data_key_unwrap(const struct data_key_wrapper *w, struct bytes wrapped, struct key *out) MUST_USE;

@@ -1,11 +1,14 @@
 /* Wrapped data keys; tests/vectors/data_key.txt was made by other code from docs/FORMAT.md. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <sodium.h>
@@ -63,7 +66,7 @@ golden_wrapped(struct golden *g, const char *line)
 	assert_memory_equal(out.b, key.b, DATA_KEY_LEN);
 	memcpy(nonce, wrapped + 4, sizeof(nonce));
 	seal_test_random(fill);
-	data_key_wrap(&w, &key, made);
+	data_key_wrap(&w, &key, 1, made);
 	seal_test_random(NULL);
 	assert_memory_equal(made, wrapped, sizeof(wrapped));
 	data_key_end(&w);
@@ -117,7 +120,7 @@ bound_alone(void **state)
 	ring.category[4] = ring.category[3];
 	seal_key_new(&key, SEAL_FOR_DATA);
 	assert_int_equal(data_key_begin(&p, 3, &w), STATUS_OK);
-	data_key_wrap(&w, &key, wrapped);
+	data_key_wrap(&w, &key, 1, wrapped);
 	for (unsigned i = 0; i < 6; i++) {
 		struct data_key_place q = p;
 
@@ -155,7 +158,7 @@ every_bit(void **state)
 	seal_key_new(&ring.category[SUBJECT_USAGE - 1].key, SEAL_FOR_CATEGORY);
 	seal_key_new(&key, SEAL_FOR_DATA);
 	assert_int_equal(data_key_begin(&p, 1, &w), STATUS_OK);
-	data_key_wrap(&w, &key, wrapped);
+	data_key_wrap(&w, &key, 1, wrapped);
 	for (unsigned bit = 0; bit < 8 * DATA_KEY_WRAPPED_LEN; bit++) {
 		wrapped[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		assert_int_equal(data_key_unwrap(&w, bytes_of(wrapped, DATA_KEY_WRAPPED_LEN), &out),
@@ -167,6 +170,81 @@ every_bit(void **state)
 		    len == DATA_KEY_WRAPPED_LEN ? STATUS_OK : STATUS_NO_DATA_KEY);
 	assert_memory_equal(out.b, key.b, sizeof(key.b));
 	data_key_end(&w);
+}
+
+#define MOST 256u
+
+static struct keyring many_ring;
+static struct data_key_wrapper many_wrapper;
+static struct key many_keys[MOST];
+static uint8_t many_wrapped[MOST * DATA_KEY_WRAPPED_LEN];
+
+static void
+begin_many(void)
+{
+	static const uint8_t vault[16] = "a vault";
+	const struct data_key_place p = { &many_ring, vault, SUBJECT_USAGE, { NULL, 0 } };
+
+	memset(&many_ring, 0, sizeof(many_ring));
+	subject_use_category(&many_ring, SUBJECT_USAGE);
+	assert_int_equal(data_key_begin(&p, 1, &many_wrapper), STATUS_OK);
+	seal_keys_new(many_keys, MOST, SEAL_FOR_DATA);
+}
+
+/* Any number at once: each opens to its own, and no nonce comes twice. */
+static void
+many(void **state)
+{
+	static const size_t counts[] = { 1, 2, 63, 64, 65, 127, 128, 129, MOST };
+	struct key out;
+
+	(void)state;
+	begin_many();
+	for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++) {
+		memset(many_wrapped, 0, sizeof(many_wrapped));
+		data_key_wrap(&many_wrapper, many_keys, counts[n], many_wrapped);
+		for (size_t i = 0; i < counts[n]; i++) {
+			const uint8_t *w = many_wrapped + i * DATA_KEY_WRAPPED_LEN;
+
+			assert_int_equal(data_key_unwrap(&many_wrapper, bytes_of(w, DATA_KEY_WRAPPED_LEN),
+			    &out), STATUS_OK);
+			assert_memory_equal(out.b, many_keys[i].b, DATA_KEY_LEN);
+			for (size_t j = 0; j < i; j++)
+				assert_memory_not_equal(w + 4, many_wrapped + j * DATA_KEY_WRAPPED_LEN + 4,
+				    SEAL_NONCE_LEN);
+		}
+		assert_true(sodium_is_zero(many_wrapped + counts[n] * DATA_KEY_WRAPPED_LEN,
+		    (MOST - counts[n]) * DATA_KEY_WRAPPED_LEN));
+	}
+}
+
+static void
+constant(void *buf, size_t len)
+{
+	memset(buf, 7, len);
+}
+
+/* A source that repeats itself ends the process, also when nonces are drawn together. */
+static void
+repeats_itself(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	begin_many();
+	for (size_t count = 1; count <= 2; count++) {
+		assert_true((pid = fork()) >= 0);
+		if (pid == 0) {
+			(void)freopen("/dev/null", "w", stderr);
+			seal_test_random(constant);
+			data_key_wrap(&many_wrapper, many_keys, count, many_wrapped);
+			data_key_wrap(&many_wrapper, many_keys, count, many_wrapped);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	}
 }
 
 static int
@@ -183,6 +261,8 @@ main(void)
 		cmocka_unit_test(golden_vectors),
 		cmocka_unit_test(bound_alone),
 		cmocka_unit_test(every_bit),
+		cmocka_unit_test(many),
+		cmocka_unit_test(repeats_itself),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);
