@@ -147,6 +147,7 @@ job_follow(struct session *s, Pdvault__V1__Job **job, struct failure *f)
 	memcpy(id, (*job)->job.data, sizeof(id));
 	q.job = (ProtobufCBinaryData){sizeof(id), id};
 	progress_start(&p, STDERR_FILENO, stderr, (*job)->total);
+	p.what = "units";
 	for (unsigned n = 0; goes_on(*job) && rc == PDV_OK; n++) {
 		Pdvault__V1__Job *next = NULL;
 

@@ -400,11 +400,16 @@ bar(void **state)
 
 	(void)state;
 	progress_line(line, sizeof(line), &at);
-	assert_non_null(strstr(line, "]  25 %, 30 rows, 15/s"));
+	assert_non_null(strstr(line, "]  25 %, 30 rows, 15/s, about 7 s left"));
+	at.ms = 999;
+	progress_line(line, sizeof(line), &at);
+	assert_null(strstr(line, "left"));
+	at.ms = 2000;
 	at.refused = 2;
 	at.bytes = 900;		/* it has grown meanwhile */
 	progress_line(line, sizeof(line), &at);
 	assert_non_null(strstr(line, "] 100 %, 30 rows, 2 refused, 15/s"));
+	assert_null(strstr(line, "left"));
 	at.size = 0;
 	at.ms = 0;
 	progress_line(line, sizeof(line), &at);
