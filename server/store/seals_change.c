@@ -3,12 +3,15 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/store/vault_internal.h"
+
+#define LEARN_SECONDS 2
 
 static const uint8_t no_id[PROVIDER_ID_LEN];
 
@@ -414,9 +417,14 @@ enum status
 seals_learn(struct vault *v, const struct vault_options *o)
 {
 	struct seals *s = v->seals;
+	struct timespec until;
 	enum status rc = STATUS_OK;
 
-	must(pthread_mutex_lock(&s->work) == 0);
+	/* A token may take its time, and who asks here has a watchdog. */
+	must(clock_gettime(CLOCK_REALTIME, &until) == 0);
+	until.tv_sec += LEARN_SECONDS;
+	if (pthread_mutex_timedlock(&s->work, &until) != 0)
+		return STATUS_BUSY;
 	must(pthread_mutex_lock(&s->lock) == 0);
 	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
 		if (seals_provider(s, o->seal[i].name) != NULL)
