@@ -4,7 +4,7 @@
  * counters, which its versions use in turn: so either of two versions can be destroyed, the old
  * one or one that was made in vain, and neither needs the other's leave.
  *
- * The file, of at most 648 bytes:
+ * The file, of at most 616 bytes:
  *   0   8   "pdvtpm2" and the format, 1
  *   8   16  id, random
  *   24  4   NV index of the counter; that of the other version differs in the lowest bit
