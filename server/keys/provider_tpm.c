@@ -167,8 +167,11 @@ static enum status
 must_live(struct tpm *t, struct provider *p, const struct version *v)
 {
 	uint64_t value = 0;
-	enum status rc = tpm_counter_read(t, v->box.counter, &value);
+	enum status rc = tpm_box_is_ours(t, &v->box);
 
+	if (rc != STATUS_OK)
+		return rc;
+	rc = tpm_counter_read(t, v->box.counter, &value);
 	if (rc != STATUS_ABSENT && (rc != STATUS_OK || value == v->box.value))
 		return rc;
 	errno = 0;
@@ -254,8 +257,12 @@ static enum status
 remove_counters(struct tpm *t, const struct version *v)
 {
 	uint64_t value = 0;
-	enum status rc = tpm_counter_read(t, v->box.counter, &value);
+	enum status rc;
 
+	/* Of a TPM that was cleared nothing but the file is left. */
+	if (tpm_box_is_ours(t, &v->box) != STATUS_OK)
+		return STATUS_OK;
+	rc = tpm_counter_read(t, v->box.counter, &value);
 	if (rc == STATUS_ABSENT || (rc == STATUS_OK && value != v->box.value))
 		return STATUS_OK;
 	if (rc != STATUS_OK || (rc = tpm_counter_remove(t, v->box.counter ^ 1)) != STATUS_OK)
