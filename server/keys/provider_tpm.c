@@ -4,7 +4,7 @@
  * counters, which its versions use in turn: so either of two versions can be destroyed, the old
  * one or one that was made in vain, and neither needs the other's leave.
  *
- * The file, of at most 648 bytes:
+ * The file, of at most 616 bytes:
  *   0   8   "pdvtpm2" and the format, 1
  *   8   16  id, random
  *   24  4   NV index of the counter; that of the other version differs in the lowest bit
@@ -167,8 +167,11 @@ static enum status
 must_live(struct tpm *t, struct provider *p, const struct version *v)
 {
 	uint64_t value = 0;
-	enum status rc = tpm_counter_read(t, v->box.counter, &value);
+	enum status rc = tpm_box_is_ours(t, &v->box);
 
+	if (rc != STATUS_OK)
+		return rc;
+	rc = tpm_counter_read(t, v->box.counter, &value);
 	if (rc != STATUS_ABSENT && (rc != STATUS_OK || value == v->box.value))
 		return rc;
 	errno = 0;
@@ -254,8 +257,12 @@ static enum status
 remove_counters(struct tpm *t, const struct version *v)
 {
 	uint64_t value = 0;
-	enum status rc = tpm_counter_read(t, v->box.counter, &value);
+	enum status rc;
 
+	/* Of a TPM that was cleared nothing but the file is left. */
+	if (tpm_box_is_ours(t, &v->box) != STATUS_OK)
+		return STATUS_OK;
+	rc = tpm_counter_read(t, v->box.counter, &value);
 	if (rc == STATUS_ABSENT || (rc == STATUS_OK && value != v->box.value))
 		return STATUS_OK;
 	if (rc != STATUS_OK || (rc = tpm_counter_remove(t, v->box.counter ^ 1)) != STATUS_OK)

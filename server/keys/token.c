@@ -172,7 +172,7 @@ token_open(struct provider *p, struct token **out)
 
 	if (rc != STATUS_OK)
 		goto out;
-	must(len <= PROVIDER_NAME_MAX);
+	must(t != NULL && len <= PROVIDER_NAME_MAX);
 	memcpy(t->label, LABEL, LABEL_LEN);
 	memcpy(t->label + LABEL_LEN, p->o.name, len);
 	t->label_len = LABEL_LEN + len;
@@ -214,8 +214,10 @@ token_is_hardware(struct provider *p, bool *out)
 	struct token *t = NULL;
 	enum status rc = begin(p, &t);
 
-	if (rc == STATUS_OK)
-		*out = (t->slot_flags & CKF_HW_SLOT) != 0;
+	if (rc != STATUS_OK)
+		return rc;
+	must(t != NULL);
+	*out = (t->slot_flags & CKF_HW_SLOT) != 0;
 	token_close(t);
 	return rc;
 }

@@ -144,7 +144,7 @@ token_encrypt(struct token *t, struct bytes head, const struct key *k, struct to
 {
 	struct arguments *a = secret_alloc(sizeof(*a));
 	CK_ULONG len = TOKEN_BOX_MAX;
-	CK_OBJECT_HANDLE key;
+	CK_OBJECT_HANDLE key = 0;
 	CK_MECHANISM m;
 	enum status rc = STATUS_NO_MEMORY;
 	CK_RV rv;
@@ -174,7 +174,7 @@ token_decrypt(struct token *t, struct bytes head, const struct token_box *box, s
 {
 	struct arguments *a = secret_alloc(sizeof(*a));
 	CK_ULONG len = TOKEN_BOX_MAX;
-	CK_OBJECT_HANDLE key;
+	CK_OBJECT_HANDLE key = 0;
 	CK_MECHANISM m;
 	enum status rc = STATUS_NO_MEMORY;
 	CK_RV rv;

@@ -180,6 +180,7 @@ tpm_open(const struct provider *p, struct tpm **out)
 
 	if (rc != STATUS_OK)
 		return rc;
+	must(t != NULL);
 	if ((rv = make_parent(t)) != TSS2_RC_SUCCESS || (rv = start_session(t)) != TSS2_RC_SUCCESS) {
 		rc = tpm_failed(t, rv);
 		tpm_close(t);
@@ -217,6 +218,7 @@ tpm_is_hardware(const struct provider *p, bool *out)
 
 	if (rc != STATUS_OK)
 		return rc;
+	must(t != NULL);
 	rv = Esys_GetCapability(t->esys, NO_SESSIONS, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER,
 	    1, NULL, &data);
 	if (rv != TSS2_RC_SUCCESS || data->data.tpmProperties.count == 0) {

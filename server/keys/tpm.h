@@ -73,6 +73,9 @@ enum status tpm_box_make(struct tpm *t, const struct key *k, struct tpm_box *box
  */
 enum status tpm_box_open(struct tpm *t, const struct tpm_box *box, struct key *out) MUST_USE;
 
+/* STATUS_REFUSED: it was made in another TPM, before this one was cleared, or somebody poses as it. */
+enum status tpm_box_is_ours(struct tpm *t, const struct tpm_box *box) MUST_USE;
+
 /* false: its maker is known for TPMs in software. */
 enum status tpm_is_hardware(const struct provider *p, bool *out) MUST_USE;
 

@@ -135,6 +135,14 @@ out:
 	return rc;
 }
 
+enum status
+tpm_box_is_ours(struct tpm *t, const struct tpm_box *box)
+{
+	if (memcmp(box->parent, t->parent_name, TPM_NAME_LEN) == 0)
+		return STATUS_OK;
+	return tpm_say(t, STATUS_REFUSED, "it was sealed by another TPM, or this one was cleared");
+}
+
 /* Both begin with the length of the rest, of which the library does not think much. */
 static bool
 is_long(const uint8_t *part, size_t len)
@@ -154,10 +162,7 @@ get(struct tpm *t, const struct tpm_box *box, TPM2B_PUBLIC *public, TPM2B_PRIVAT
 		rv = Tss2_MU_TPM2B_PRIVATE_Unmarshal(box->private, box->private_len, &m, private);
 	if (rv != TSS2_RC_SUCCESS || n != box->public_len || m != box->private_len)
 		return tpm_say(t, STATUS_CONFIG, "is damaged: what the TPM has sealed cannot be read");
-	if (memcmp(box->parent, t->parent_name, TPM_NAME_LEN) != 0)
-		return tpm_say(t, STATUS_REFUSED,
-		    "it was sealed by another TPM, or this one was cleared");
-	return STATUS_OK;
+	return tpm_box_is_ours(t, box);
 }
 
 static TSS2_RC

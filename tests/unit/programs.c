@@ -30,12 +30,13 @@ spawn(const char *const argv[], int fd)
 		args[n] = (char *)(uintptr_t)argv[n];
 	}
 	args[n] = NULL;
+	must(n > 0);
 	must(posix_spawn_file_actions_init(&actions) == 0);
 	for (int out = 1; out <= 2; out++)
 		must(posix_spawn_file_actions_addopen(&actions, out, "/dev/null", O_WRONLY, 0) == 0);
 	if (fd >= 0)
 		must(posix_spawn_file_actions_adddup2(&actions, fd, 3) == 0);
-	must(posix_spawnp(&pid, args[0], &actions, NULL, args, environ) == 0);
+	must(posix_spawnp(&pid, argv[0], &actions, NULL, args, environ) == 0);
 	must(posix_spawn_file_actions_destroy(&actions) == 0);
 	return pid;
 }

@@ -31,7 +31,7 @@ void provider_refuses(struct provider *p, const char *why, const char *secret);
 void provider_lives(struct provider *p, const char *path);
 
 /* Of files in the folder, by name. */
-#define PROVIDER_FILE_MAX 1024u
+#define PROVIDER_FILE_MAX 640u
 size_t provider_read(const char *name, uint8_t out[static PROVIDER_FILE_MAX]);
 void provider_write(const char *name, const void *bytes, size_t len);
 void provider_copy(const char *from, const char *to);

@@ -37,12 +37,16 @@ remains_of(const uint8_t hidden[static REMAINS_LEN])
 	FILE *maps = fopen("/proc/self/maps", "re");
 	uintptr_t from[1024], to[1024];
 	unsigned n = 0, found = 0;
-	char line[512], rights[8];
+	char line[512], *at;
 
 	must(maps != NULL);
 	while (n < 1024 && fgets(line, sizeof(line), maps) != NULL) {
-		must(sscanf(line, "%lx-%lx %4s", &from[n], &to[n], rights) == 3);
-		n += rights[0] == 'r' && rights[1] == 'w' && to[n] - from[n] <= MAPPING_MAX;
+		/* "from-to rights ..." */
+		from[n] = strtoul(line, &at, 16);
+		must(*at == '-');
+		to[n] = strtoul(at + 1, &at, 16);
+		must(*at == ' ');
+		n += strncmp(at + 1, "rw", 2) == 0 && to[n] - from[n] <= MAPPING_MAX;
 	}
 	must(n < 1024 && fclose(maps) == 0);
 	for (unsigned i = 0; i < n; i++)

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "allocation.h"
+#include "remains.h"
 #include "scratch.h"
 #include "server/keys/provider_internal.h"
 #include "server/keys/secret.h"
@@ -187,6 +189,42 @@ out_of_secret_memory(void **state)
 	provider_destroy(p);
 }
 
+/* Neither here nor in what the module puts aside. */
+static void
+no_pin_stays_in_memory(void **state)
+{
+	struct provider *p = token_usual("pin-memory");
+	uint8_t pin[REMAINS_LEN], hidden[REMAINS_LEN];
+	struct provider_kek v;
+
+	(void)state;
+	_Static_assert(sizeof(TOKEN_PIN) == REMAINS_LEN + 1, "all of it is looked for");
+	assert_int_equal(provider_create(p, &v), STATUS_OK);
+	memcpy(pin, p->secret, sizeof(pin));
+	remains_hide(pin, hidden);
+	assert_int_equal(remains_of(hidden), 2);	/* in secret memory */
+	provider_destroy(p);
+	assert_int_equal(remains_of(hidden), 0);
+}
+
+/* Our own allocation; the module's may end the process, which is in C++. */
+static void
+memory_may_run_out(void **state)
+{
+	struct provider *p = token_usual("memory");
+	struct provider_kek v;
+	unsigned count;
+
+	(void)state;
+	assert_int_equal(provider_create(p, &v), STATUS_OK);
+	allocation_watch();
+	allocation_fail(1);
+	assert_int_equal(provider_open(p, kek, &count), STATUS_NO_MEMORY);
+	allocation_fail(0);
+	provider_opens(p, &v, 1);
+	provider_destroy(p);
+}
+
 int
 main(void)
 {
@@ -197,6 +235,8 @@ main(void)
 		TEST(what_the_module_must_be),
 		TEST(every_call_may_fail),
 		TEST(out_of_secret_memory),
+		TEST(no_pin_stays_in_memory),
+		TEST(memory_may_run_out),
 	};
 
 	return cmocka_run_group_tests(tests, token_begin, token_end);

@@ -15,6 +15,7 @@
 #include "programs.h"
 #include "scratch.h"
 #include "server/keys/secret.h"
+#include "server/keys/tpm.h"
 #include "tpm_bed.h"
 
 static struct provider_kek kek[PROVIDER_VERSIONS_MAX];
@@ -190,7 +191,9 @@ static void
 another_tpm_does_not_open_it(void **state)
 {
 	struct provider *p = tpm_provider("other", NULL);
-	struct provider_kek v;
+	struct provider_kek v, w;
+	struct tpm *t = NULL;
+	uint8_t file[PROVIDER_FILE_MAX];
 	char other[600];
 
 	(void)state;
@@ -201,6 +204,24 @@ another_tpm_does_not_open_it(void **state)
 	soft_tpm_start(other);
 	tpm_closed(p, STATUS_REFUSED, "another TPM");
 	assert_int_equal(provider_keep(p, v.id), STATUS_OK);
+	scratch_log_begin();
+	assert_int_equal(provider_renew(p, &w), STATUS_REFUSED);
+	provider_logged("another TPM", NULL);
+	/* It has a counter of the same place and value, which is not for us to remove. */
+	assert_true(provider_read("other", file) > 36);
+	provider_copy("other", "kept");
+	assert_int_equal(tpm_open(p, &t), STATUS_OK);
+	for (uint64_t value = 0; value < bytes_get64(file + 28);)
+		assert_true(tpm_counter_advance(t, TPM_FIRST) == STATUS_OK &&
+		    tpm_counter_read(t, TPM_FIRST, &value) == STATUS_OK);
+	scratch_log_begin();
+	assert_int_equal(provider_keep(p, NULL), STATUS_OK);
+	provider_logged("another TPM", NULL);
+	assert_int_equal(tpm_counters(), 1);
+	assert_int_equal(tpm_counter_remove(t, TPM_FIRST), STATUS_OK);
+	tpm_close(t);
+	assert_false(provider_stands("other"));
+	provider_copy("kept", "other");
 	soft_tpm_stop();
 	soft_tpm_start(tpm_state);
 	provider_opens(p, &v, 1);

@@ -8,7 +8,7 @@
 #include "module/faulty_token.h"
 #include "provider_bed.h"
 
-#define TOKEN_PIN "48151623"
+#define TOKEN_PIN "correct horse battery staple 48!" /* REMAINS_LEN */
 #define TOKEN_LABEL "pdv"
 
 /* What the module that fails does; all zero at the begin of each test. */
