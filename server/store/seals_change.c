@@ -289,6 +289,7 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 			if (v->seals->provider[i] == c->provider[k])
 				seals_found(v->seals, i, true);
 	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
+	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));
 	secret_free(c->next, sizeof(*c->next));
 	c->next = NULL;
 	must(pthread_mutex_unlock(&v->seals->work) == 0);
@@ -325,8 +326,10 @@ seals_test(struct vault *v)
 		const struct anchor_seal *seal = in_use(c.next, provider_name(s->provider[i]));
 		bool opens;
 
-		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK)
+		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK) {
+			seals_found(s, i, false);	/* for its class */
 			continue;
+		}
 		opens = gives(s->provider[i], seal, kek);
 		seals_found(s, i, opens);
 		failing += !opens;
@@ -415,18 +418,21 @@ seals_learn(struct vault *v, const struct vault_options *o)
 {
 	struct seals *s = v->seals;
 	enum status rc = STATUS_OK;
+	unsigned at;
 
-	must(pthread_mutex_lock(&s->work) == 0);
+	/* Without work: a device that hangs must not keep the main thread from its signals. */
 	must(pthread_mutex_lock(&s->lock) == 0);
 	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
+		at = s->count;
 		if (seals_provider(s, o->seal[i].name) != NULL)
 			continue;
-		if ((rc = seals_make(&o->seal[i], &s->provider[s->count])) != STATUS_OK)
+		if ((rc = seals_make(&o->seal[i], &s->provider[at])) != STATUS_OK)
 			break;
-		s->class[s->count] = provider_class(s->provider[s->count], &s->class_why[s->count]);
-		s->count++;
+		s->class[at] = PROVIDER_LASTING;
+		s->class_why[at] = "it was not asked yet";
+		atomic_store(&s->count, at + 1);
+		atomic_fetch_add(&s->asked, 1);	/* by whom it may wait */
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
-	must(pthread_mutex_unlock(&s->work) == 0);
 	return rc;
 }
