@@ -175,3 +175,11 @@ provider_set_secret(struct provider *p, struct bytes secret)
 	p->secret_len = secret.len;
 	return STATUS_OK;
 }
+
+void
+provider_forget_secret(struct provider *p)
+{
+	secret_free(p->secret, PROVIDER_SECRET_MAX);
+	p->secret = NULL;
+	p->secret_len = 0;
+}

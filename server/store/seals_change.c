@@ -130,7 +130,7 @@ out:
 
 /* What was offered for it, once. */
 static enum status
-take_offer(struct seals *s, struct provider *p)
+take_offer(struct seals *s, struct provider *p, bool *taken)
 {
 	enum status rc = STATUS_OK;
 
@@ -138,9 +138,20 @@ take_offer(struct seals *s, struct provider *p)
 	if (s->offered->len > 0 && strcmp(s->offered->name, provider_name(p)) == 0) {
 		rc = provider_set_secret(p, bytes_of(s->offered->secret, s->offered->len));
 		sodium_memzero(s->offered, sizeof(*s->offered));
+		*taken = rc == STATUS_OK;
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
 	return rc;
+}
+
+/* It came to nothing. */
+static void
+drop_offer(struct seals *s, const char *name)
+{
+	must(pthread_mutex_lock(&s->lock) == 0);
+	if (strcmp(s->offered->name, name) == 0)
+		sodium_memzero(s->offered, sizeof(*s->offered));
+	must(pthread_mutex_unlock(&s->lock) == 0);
 }
 
 /* What it has already, else its first version. */
@@ -173,16 +184,19 @@ seals_add(struct vault *v, const char *name, struct seals_change *c)
 {
 	struct provider *p = seals_provider(v->seals, name);
 	struct provider_kek *kek = secret_alloc(sizeof(*kek));
-	bool made = false;
+	bool made = false, taken = false;
 	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY;
 
 	if (rc != STATUS_OK)
 		goto out;
 	rc = p == NULL ? STATUS_ABSENT : in_use(c->next, name) != NULL || c->next->count == PROVIDER_MAX ?
-	    STATUS_REFUSED : take_offer(v->seals, p);
+	    STATUS_REFUSED : take_offer(v->seals, p, &taken);
 	if (rc == STATUS_OK)
 		rc = first_version(p, kek, &made);
 	if (rc != STATUS_OK) {
+		drop_offer(v->seals, name);
+		if (taken)
+			provider_forget_secret(p);
 		give_up(v, c);
 		goto out;
 	}
@@ -281,6 +295,8 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 		bool stays = memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
 
 		all &= provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
+		if (!stays)
+			provider_forget_secret(c->provider[i]);
 		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
 		    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
 	}

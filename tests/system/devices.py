@@ -43,7 +43,7 @@ class Tokens:
 
     def make(self, label):
         """A new token and its PIN."""
-        pin = secrets.token_hex(10)
+        pin = secrets.token_hex(40)	# long, so that memory used again leaves a piece
         there = set(os.listdir(self.folder))
         self.run('softhsm2-util', '--init-token', '--free', '--label', label, '--so-pin', secrets.token_hex(8),
                  '--pin', pin)
