@@ -330,6 +330,15 @@ def rolled_back(b):
 
 
 def removed(b):
+    step('one is removed while its token is away: it is said, and can be done again')
+    with b.tokens.away(TOKEN['rsa']):
+        a = b.cli('seal', 'remove', 'rsa', '--json', expect=None)
+        need(a.status != 0 and 'SEAL_UNAVAILABLE' in a.out, f'its key was not destroyed: {a.out}{a.err}')
+        need(not b.seals()['rsa']['used'], 'it is still in use')
+    same(len(b.tokens.objects(TOKEN['rsa'])), 2, 'keys in the token that was away')
+    b.cli('seal', 'add', 'rsa')
+    same(b.opening(), set(ALL), 'those that open')
+
     step('they are removed, and leave nothing in their devices')
     for n, name in enumerate(DEVICES):
         same(b.cli('seal', 'remove', name, '--json').json['state'], 'done', f'the job that removes {name}')
