@@ -22,6 +22,7 @@
 /* Besides connections: the store, the anchor, listeners, nng's and libmicrohttpd's own. */
 #define SPARE_DESCRIPTORS 128u
 #define COPIES_PATIENCE_MS 5000u
+#define SEALS_PATIENCE_MS 5000u
 
 static const char *
 alive(void *owner)
@@ -160,7 +161,12 @@ stop(struct serve *s)
 {
 	if (s->rpc != NULL)
 		rpc_drain(s->rpc, SERVE_DRAIN_MS);
-	rotate_stop(s->rotate);
+	if (!rotate_stop(s->rotate, SEALS_PATIENCE_MS)) {
+		/* As after a crash: what was answered is durable, and all keys go with the process. */
+		log_event(LOG_SEAL, LOG_S(WHAT, "the device of a seal hangs: ended without it"));
+		log_event(LOG_STOP);
+		_exit(0);
+	}
 	if (s->writer != NULL)
 		writer_stop(s->writer);
 	rpc_free(s->rpc);

@@ -1,5 +1,6 @@
 #include "raw_call.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "client/backup/message.h"
@@ -36,6 +37,7 @@ raw_call(struct session *s, const struct raw_method *m, const ProtobufCMessage *
 		    "the server's answer is not what the contract says");
 	}
 out:
+	sodium_memzero(packed, len + 1);	/* it may hold a secret: of a seal */
 	free(packed);
 	pdv_result_free(r);
 	return rc;

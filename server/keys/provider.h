@@ -110,4 +110,7 @@ char provider_class(struct provider *p, const char **why);
  */
 enum status provider_set_secret(struct provider *p, struct bytes secret) MUST_USE;
 
+/* Wipes it; it is read anew when it is needed. */
+void provider_forget_secret(struct provider *p);
+
 #endif /* SERVER_KEYS_PROVIDER_H */

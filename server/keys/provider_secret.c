@@ -170,7 +170,16 @@ provider_set_secret(struct provider *p, struct bytes secret)
 		return STATUS_CONFIG;
 	if (p->secret == NULL && (p->secret = secret_alloc(PROVIDER_SECRET_MAX)) == NULL)
 		return STATUS_NO_MEMORY;
+	sodium_memzero(p->secret, PROVIDER_SECRET_MAX);	/* one of before may have been longer */
 	memcpy(p->secret, secret.p, secret.len);
 	p->secret_len = secret.len;
 	return STATUS_OK;
+}
+
+void
+provider_forget_secret(struct provider *p)
+{
+	secret_free(p->secret, PROVIDER_SECRET_MAX);
+	p->secret = NULL;
+	p->secret_len = 0;
 }

@@ -298,15 +298,20 @@ rotate_start(const struct rotate_options *o, struct rotate **out)
 	return STATUS_OK;
 }
 
-void
-rotate_stop(struct rotate *r)
+bool
+rotate_stop(struct rotate *r, uint64_t patience_ms)
 {
+	uint64_t until = clock_monotonic_ns() + patience_ms * 1000000u;
+	const struct timespec at = { (time_t)(until / 1000000000u), (long)(until % 1000000000u) };
+
 	if (r == NULL)
-		return;
+		return true;
 	must(pthread_mutex_lock(&r->lock) == 0);
 	r->stopping = true;
 	must(pthread_cond_broadcast(&r->wake) == 0);
 	must(pthread_mutex_unlock(&r->lock) == 0);
-	must(pthread_join(r->thread, NULL) == 0);
+	if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &at) != 0)
+		return false;
 	rotate_free(r);
+	return true;
 }

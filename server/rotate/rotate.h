@@ -27,8 +27,11 @@ struct rotate_options {
 /* Starts the thread. STATUS_NO_MEMORY. */
 enum status rotate_start(const struct rotate_options *o, struct rotate **out) MUST_USE;
 
-/* Ends it after the step in hand; the job goes on at the next start. NULL does nothing. */
-void rotate_stop(struct rotate *r);
+/*
+ * Ends it after the step in hand; the job goes on at the next start. false: after that time it was
+ * still waiting for the device of a seal, and nothing was freed: the process must end. NULL: true.
+ */
+bool rotate_stop(struct rotate *r, uint64_t patience_ms) MUST_USE;
 
 /*
  * A new job as it was asked for: kind, rate (0: the preset; ROTATE_FULL: no limit), older_s, category,

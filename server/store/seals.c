@@ -8,6 +8,7 @@
 #include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/log.h"
+#include "server/metrics.h"
 #include "server/store/seals_internal.h"
 #include "server/store/vault_internal.h"
 
@@ -262,6 +263,7 @@ seals_settle(struct vault *v)
 	atomic_store(&s->ended, ended);
 	forget_keks(s);
 	seals_note(v);
+	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));
 }
 
 char

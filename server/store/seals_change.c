@@ -3,15 +3,12 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/clock.h"
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/store/vault_internal.h"
-
-#define LEARN_SECONDS 2
 
 static const uint8_t no_id[PROVIDER_ID_LEN];
 
@@ -133,7 +130,7 @@ out:
 
 /* What was offered for it, once. */
 static enum status
-take_offer(struct seals *s, struct provider *p)
+take_offer(struct seals *s, struct provider *p, bool *taken)
 {
 	enum status rc = STATUS_OK;
 
@@ -141,9 +138,20 @@ take_offer(struct seals *s, struct provider *p)
 	if (s->offered->len > 0 && strcmp(s->offered->name, provider_name(p)) == 0) {
 		rc = provider_set_secret(p, bytes_of(s->offered->secret, s->offered->len));
 		sodium_memzero(s->offered, sizeof(*s->offered));
+		*taken = rc == STATUS_OK;
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
 	return rc;
+}
+
+/* It came to nothing. */
+static void
+drop_offer(struct seals *s, const char *name)
+{
+	must(pthread_mutex_lock(&s->lock) == 0);
+	if (strcmp(s->offered->name, name) == 0)
+		sodium_memzero(s->offered, sizeof(*s->offered));
+	must(pthread_mutex_unlock(&s->lock) == 0);
 }
 
 /* What it has already, else its first version. */
@@ -176,16 +184,19 @@ seals_add(struct vault *v, const char *name, struct seals_change *c)
 {
 	struct provider *p = seals_provider(v->seals, name);
 	struct provider_kek *kek = secret_alloc(sizeof(*kek));
-	bool made = false;
+	bool made = false, taken = false;
 	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY;
 
 	if (rc != STATUS_OK)
 		goto out;
 	rc = p == NULL ? STATUS_ABSENT : in_use(c->next, name) != NULL || c->next->count == PROVIDER_MAX ?
-	    STATUS_REFUSED : take_offer(v->seals, p);
+	    STATUS_REFUSED : take_offer(v->seals, p, &taken);
 	if (rc == STATUS_OK)
 		rc = first_version(p, kek, &made);
 	if (rc != STATUS_OK) {
+		drop_offer(v->seals, name);
+		if (taken)
+			provider_forget_secret(p);
 		give_up(v, c);
 		goto out;
 	}
@@ -284,6 +295,8 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 		bool stays = memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
 
 		all &= provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
+		if (!stays)
+			provider_forget_secret(c->provider[i]);
 		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
 		    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
 	}
@@ -292,6 +305,7 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 			if (v->seals->provider[i] == c->provider[k])
 				seals_found(v->seals, i, true);
 	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
+	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));
 	secret_free(c->next, sizeof(*c->next));
 	c->next = NULL;
 	must(pthread_mutex_unlock(&v->seals->work) == 0);
@@ -328,8 +342,10 @@ seals_test(struct vault *v)
 		const struct anchor_seal *seal = in_use(c.next, provider_name(s->provider[i]));
 		bool opens;
 
-		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK)
+		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK) {
+			seals_found(s, i, false);	/* for its class */
 			continue;
+		}
 		opens = gives(s->provider[i], seal, kek);
 		seals_found(s, i, opens);
 		failing += !opens;
@@ -417,24 +433,22 @@ enum status
 seals_learn(struct vault *v, const struct vault_options *o)
 {
 	struct seals *s = v->seals;
-	struct timespec until;
 	enum status rc = STATUS_OK;
+	unsigned at;
 
-	/* A token may take its time, and who asks here has a watchdog. */
-	must(clock_gettime(CLOCK_REALTIME, &until) == 0);
-	until.tv_sec += LEARN_SECONDS;
-	if (pthread_mutex_timedlock(&s->work, &until) != 0)
-		return STATUS_BUSY;
+	/* Without work: a device that hangs must not keep the main thread from its signals. */
 	must(pthread_mutex_lock(&s->lock) == 0);
 	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
+		at = s->count;
 		if (seals_provider(s, o->seal[i].name) != NULL)
 			continue;
-		if ((rc = seals_make(&o->seal[i], &s->provider[s->count])) != STATUS_OK)
+		if ((rc = seals_make(&o->seal[i], &s->provider[at])) != STATUS_OK)
 			break;
-		s->class[s->count] = provider_class(s->provider[s->count], &s->class_why[s->count]);
-		s->count++;
+		s->class[at] = PROVIDER_LASTING;
+		s->class_why[at] = "it was not asked yet";
+		atomic_store(&s->count, at + 1);
+		atomic_fetch_add(&s->asked, 1);	/* by whom it may wait */
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
-	must(pthread_mutex_unlock(&s->work) == 0);
 	return rc;
 }

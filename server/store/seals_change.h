@@ -69,8 +69,8 @@ unsigned seals_list(struct vault *v, struct seals_info *out);
 enum status seals_offer(struct vault *v, const char *name, struct bytes secret) MUST_USE;
 
 /*
- * Providers that the configuration did not have when it was read first. The main thread. As seals_new();
- * STATUS_BUSY: a provider is at work: again.
+ * Providers that the configuration did not have when it was read first. No device is asked here; all
+ * are tested soon. The main thread. As seals_new().
  */
 enum status seals_learn(struct vault *v, const struct vault_options *o) MUST_USE;
 

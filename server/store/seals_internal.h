@@ -17,8 +17,8 @@ struct seals_offered {
 };
 
 struct seals {
-	struct provider *provider[PROVIDER_MAX];
-	unsigned count;
+	struct provider *provider[PROVIDER_MAX];	/* never changes up to count, which only grows */
+	atomic_uint count;
 	pthread_mutex_t work;		/* whoever asks a provider for something, which may take seconds */
 	pthread_mutex_t lock;		/* the next five, for a moment */
 	bool opened[PROVIDER_MAX];	/* gave the key that the anchor is wrapped for, when last asked */

@@ -8,6 +8,7 @@ import contextlib
 import mmap
 import os
 import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -173,6 +174,22 @@ def core(pid, path, everything):
         raise bed.Skipped('no debugger may be put to a process here')
     need(os.path.exists(path), f'gdb: {done.stderr[-300:]}')
     return path
+
+
+def tool(b, stop, text, *args):
+    """A core of the tool where gdb is told to stop it, and what it wrote until then."""
+    core, out = b.path('core'), b.path('out')
+    with open(b.path('in'), 'w', encoding='utf-8') as f:
+        f.write(text)
+    subprocess.run(['gdb', '-nx', '-batch', '-ex', 'set auto-solib-add off', '-ex', 'set startup-with-shell on',
+                    '-ex', stop, '-ex', f'run {shlex.join(args)} <{b.path("in")} >{out}',
+                    '-ex', f'generate-core-file {core}', '-ex', 'kill',
+                    os.path.join(b.bin, 'pdvault')], env={**os.environ, **b.settings()},
+                   capture_output=True, check=False, timeout=120)
+    os.unlink(b.path('in'))
+    need(os.path.exists(core), f'no core of the tool: {stop}')
+    with open(out, encoding='utf-8') as f:
+        return core, f.read()
 
 
 def file_found(path, texts):

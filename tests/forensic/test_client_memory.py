@@ -5,7 +5,6 @@ is there: the control.
 """
 import json
 import os
-import shlex
 import subprocess
 
 import lab
@@ -63,22 +62,6 @@ def library(b, subject, t, other, count):
     return len(texts)
 
 
-def tool(b, stop, text, *args):
-    """A core of the tool where gdb is told to stop it, and what it wrote until then."""
-    core, out = b.path('core'), b.path('out')
-    with open(b.path('in'), 'w', encoding='utf-8') as f:
-        f.write(text)
-    subprocess.run(['gdb', '-nx', '-batch', '-ex', 'set auto-solib-add off', '-ex', 'set startup-with-shell on',
-                    '-ex', stop, '-ex', f'run {shlex.join(args)} <{b.path("in")} >{out}',
-                    '-ex', f'generate-core-file {core}', '-ex', 'kill',
-                    os.path.join(b.bin, 'pdvault')], env={**os.environ, **b.settings()},
-                   capture_output=True, check=False, timeout=120)
-    os.unlink(b.path('in'))
-    need(os.path.exists(core), f'no core of the tool: {stop}')
-    with open(out, encoding='utf-8') as f:
-        return core, f.read()
-
-
 def tools(b, subject, t):
     document = json.dumps({'identity': {'name': {'full': t.name}, 'emails': [t.email], 'phones': [t.phone]}})
     for stop, text, args, there in (
@@ -86,7 +69,7 @@ def tools(b, subject, t):
             ('catch syscall exit_group', '', ('subject', 'get', subject), False),
             ('catch syscall exit_group', document, ('subject', 'update', subject, '--input', '-'), False),
             ('catch syscall exit_group', t.email, ('subject', 'find', '--email', '-'), False)):
-        core, out = tool(b, stop, text, *args)
+        core, out = memory.tool(b, stop, text, *args)
         found = memory.file_found(core, t.all())
         os.unlink(core)
         if there:
