@@ -293,6 +293,37 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 	return all;
 }
 
+void
+seals_leave(struct vault *v, struct seals_change *c)
+{
+	atomic_store(&v->seals->ended, false);
+	c->count = 0;
+	give_up(v, c);
+}
+
+bool
+seals_finish(struct vault *v, const char *name, bool removed)
+{
+	struct seals *s = v->seals;
+	struct seals_change c;
+	bool all = true;
+
+	if (begin(v, &c) != STATUS_OK)
+		return false;
+	for (unsigned i = 0; i < s->count; i++) {
+		struct provider *p = s->provider[i];
+		const struct anchor_seal *seal = in_use(c.next, provider_name(p));
+
+		if (name[0] != '\0' ? strcmp(provider_name(p), name) != 0 : !provider_kind_of(p)->renews)
+			continue;
+		if (seal != NULL ? seal->kind == ANCHOR_SEAL_KEK : removed)
+			all &= provider_keep(p, seal != NULL ? seal->id : NULL) == STATUS_OK;
+	}
+	atomic_store(&s->ended, all);
+	give_up(v, &c);
+	return all;
+}
+
 /* Whether it gives the key that the anchor is wrapped for. */
 static bool
 gives(struct provider *p, const struct anchor_seal *s, struct provider_kek *room)
