@@ -97,34 +97,29 @@ rotate_bed_wish(struct vault_bed *b, enum rotate_wish w, struct job *j)
 }
 
 struct stepping {
-	struct vault_bed *bed;
-	struct job *job;
-	unsigned units;
+	struct rotate r;
+	struct rotate_going going;
 };
 
 static enum status
 step(struct writeset *ws, void *arg)
 {
 	struct stepping *s = arg;
-	struct rotate r = { .o = { .vault = s->bed->vault } };
-	struct rotate_going g = { .units = s->units };
-	enum status rc;
 
-	memcpy(g.id, s->job->id, sizeof(g.id));
-	must((r.arena = arena_new()) != NULL);
-	rc = rotate_step(&r, ws, &g);
-	arena_free(r.arena);
-	return rc;
+	return rotate_step(&s->r, ws, &s->going);
 }
 
 enum status
 rotate_bed_step(struct vault_bed *b, struct job *j, unsigned units)
 {
-	uint8_t id[JOB_ID_LEN];
-	enum status rc = rotate_bed_do(b, step, &(struct stepping){ b, j, units });
+	struct stepping s = { { .o = { .vault = b->vault } }, { .units = units } };
+	enum status rc;
 
-	memcpy(id, j->id, sizeof(id));
-	must(job_get(b->vault, id, j) == STATUS_OK);
+	must((s.r.arena = arena_new()) != NULL);
+	memcpy(s.going.id, j->id, sizeof(s.going.id));
+	rc = rotate_bed_do(b, step, &s);
+	arena_free(s.r.arena);
+	must(job_get(b->vault, s.going.id, j) == STATUS_OK);
 	return rc;
 }
 
@@ -155,8 +150,8 @@ rotate_bed_wait(struct vault_bed *b, struct job *j)
 
 	memcpy(id, j->id, sizeof(id));
 	for (;;) {
-		must(job_get(b->vault, id, j) == STATUS_OK);
-		if (!job_is_open(j) || j->state == JOB_PAUSED)
+		/* A store that has failed tells nothing any more; then the process is about to end. */
+		if (job_get(b->vault, id, j) == STATUS_OK && (!job_is_open(j) || j->state == JOB_PAUSED))
 			return;
 		must(clock_monotonic_ns() < end);
 		(void)nanosleep(&pause, NULL);
