@@ -55,7 +55,8 @@ teardown(void **state)
 }
 
 static const struct job whole = { .id = { 1, 2, 3 }, .kind = JOB_SUBJECTS, .state = JOB_DONE, .step = 3,
-	.category = 4, .rate = 0x01020304, .older_s = 0x05060708, .retire = true, .floor_ms = 0x1112131415161718,
+	.category = 4, .rate = 0x01020304, .older_s = 0x05060708, .retire = true,
+	.floor_ms = 0x1112131415161718,
 	.floor_epoch = 0x2122232425262728, .created_ms = 0x3132333435363738, .started_ms = 0x4142434445464748,
 	.updated_ms = 0x5152535455565758, .ended_ms = 0x6162636465666768, .done = 0x7172737475767778,
 	.total = 0x8182838485868788, .damaged = 0x9192939495969798, .micros = 0xa1a2a3a4a5a6a7a8,
@@ -129,7 +130,8 @@ static void
 what_may_be_asked(void **state)
 {
 	static const struct job bad[] = { { .kind = 0 }, { .kind = JOB_KINDS },
-		{ .kind = JOB_SUBJECTS, .category = 9 }, { .kind = JOB_TREE, .category = 1 }, { .kind = JOB_INDEX, .older_s = 1 },
+		{ .kind = JOB_SUBJECTS, .category = 9 }, { .kind = JOB_TREE, .category = 1 },
+		{ .kind = JOB_INDEX, .older_s = 1 },
 		{ .kind = JOB_SIGNING, .subject = { 1 } }, { .kind = JOB_TREE, .retire = true },
 		{ .kind = JOB_SUBJECTS, .seal = "file" }, { .kind = JOB_SUBJECTS, .retire = true },
 		{ .kind = JOB_SUBJECTS, .retire = true, .category = 3 },
@@ -355,7 +357,7 @@ seen(struct writeset *ws, void *arg)
 	return STATUS_ETAG;
 }
 
-/* The n-th allocation of the writer fails, for each n of a step: as if the step had not been; and it goes on. */
+/* The n-th allocation of the writer fails, for many n of a step: as if it had not been; the job goes on. */
 static void
 no_memory(void **state)
 {
