@@ -195,6 +195,13 @@ def read_anchor(path):
     return [Slot(data[:SLOT]), Slot(data[SLOT:])]
 
 
+def rows(store, table):
+    """One table of a store as it lies there."""
+    with lmdb.open(store, max_dbs=len(TABLES), readonly=True, lock=False) as env:
+        with env.begin() as txn:
+            return dict(txn.cursor(env.open_db(table.encode(), txn=txn, create=False)))
+
+
 class Box:
     """A sealed row: what it is, its bytes, and where its key is kept, which says whose it is."""
 
