@@ -8,6 +8,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/mutant.h"
 #include "server/store/vault_internal.h"
 
 static const uint8_t no_id[PROVIDER_ID_LEN];
@@ -278,7 +279,8 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 	for (unsigned i = 0; i < c->count; i++) {
 		bool stays = memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
 
-		all &= provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
+		all &= mutant(old_seal_kept) ||
+		    provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
 		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
 		    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
 	}

@@ -18,7 +18,7 @@ import reader	# noqa: E402
 
 SEED = int(os.environ.get('SEED', '0')) or random.randrange(1, 1 << 31)
 KINDS = ('subjects', 'index', 'tree', 'signing', 'seal')
-RATE = 250		# units a second, so that a job outlives some kills
+RATE = 1500		# units a second, so that a job outlives some kills
 CHANGES = 'openat,write,pwrite64,pwritev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat'
 CALLS_MAX = 60
 LANES = 48		# requests that churn has on their way
@@ -100,8 +100,15 @@ def under_load(b, rounds):
 def killed(b, kills, seconds):
     """kill -9 under load at any point of the rotations."""
     step(f'{kills} kills under load, in {seconds} s at most')
-    chance, end = random.Random(SEED), time.monotonic() + seconds
-    before, asked, done = read(b), 0, 0
+    chance, asked, done = random.Random(SEED), 0, 0
+    b.start()
+    b.churn.ask('load', b.url)
+    time.sleep(0.5)
+    b.kill()
+    b.churn.ask('stop')
+    b.start()
+    same(b.stop(), 0, 'exit status')
+    before, end = read(b), time.monotonic() + seconds
     acknowledged = unknown = hit = 0
     while done < kills and time.monotonic() < end:
         b.start()
