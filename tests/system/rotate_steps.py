@@ -243,7 +243,7 @@ def seals(bin, stride):
     with bed.Bed(bin) as b:
         b.environment['ASAN_OPTIONS'] = 'detect_leaks=0'	# it cannot look under ptrace(2)
         b.init()
-        b.conf['seal second'] = {'path': 'key2'}
+        b.conf['seal second'] = {'kind': 'file', 'path': 'key2'}
         b.start()
         b.create({'name': {'full': 'One'}, 'emails': ['one@kings.example']})
         same(b.stop(), 0, 'exit status')

@@ -10,9 +10,9 @@ from bed import main
 
 def run(bin):
     with rotate_steps.Vault(bin) as b:
-        rotate_steps.under_load(b, 2)
+        rotate_steps.under_load(b, 1)
     with rotate_steps.Vault(bin) as b:
-        rotate_steps.killed(b, kills=100, seconds=30)
+        rotate_steps.killed(b, kills=100, seconds=25)
     rotate_steps.seals(bin, stride=4)
 
 
