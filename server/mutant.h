@@ -2,8 +2,6 @@
  * Mutants: fakes of a shred, built in one at a time, that the tests must catch: tests/mutants builds each
  * and says which test killed it. mutant(NAME) is a constant: in a build without PDV_MUTANT=NAME, and so
  * in all that is deployed, it is false and nothing is left of it (tests/lint --binary).
- *
- * Not here, since what it would fake is not there yet: an index rotation that keeps the old key.
  */
 #ifndef SERVER_MUTANT_H
 #define SERVER_MUTANT_H
@@ -49,7 +47,12 @@
 	X(nosync, "a commit is not flushed") \
 	X(plaintext_aborted, "plain text is put into a batch that is aborted") \
 	X(logged_field, "a log line has an email") \
-	X(ledger_skipped, "a restore does not forget what the ledger says")
+	X(ledger_skipped, "a restore does not forget what the ledger says") \
+	X(category_key_stays, "a rotation of a category changes the version and keeps the key") \
+	X(index_key_kept, "a rotation of the index ends and keeps the key before") \
+	X(left_over_kept, "a rotation of the index does not sweep") \
+	X(old_seal_kept, "the version of a seal that was replaced is not destroyed") \
+	X(buckets_skipped, "a rotation of the trees leaves out buckets")
 
 #ifdef PDV_MUTANT
 #include "mutant_chosen.h"	/* made by CMake: MUTANT_CHOSEN */

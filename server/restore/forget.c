@@ -434,7 +434,7 @@ forget_key_backup(const struct forget *f, size_t *at, struct key_backup *out)
 		struct ledger_entry e;
 
 		must(ledger_decode(bytes_of(f->entry[*at], LEDGER_ENTRY_LEN), &e) == STATUS_OK);
-		if (is_erasure(&e))
+		if (is_erasure(&e) || e.kind == LEDGER_SIGNER)
 			continue;
 		*out = (struct key_backup){ .created_ms = e.time_ms, .expires_ms = INT64_MAX,
 			.epoch = UINT64_MAX, .slots = KEY_BACKUP_ALL_SLOTS };

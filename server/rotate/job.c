@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "server/store/subject.h"
 #include "server/store/vault_internal.h"
 
 enum {
@@ -58,6 +59,12 @@ job_is_open(const struct job *j)
 	return j->state == JOB_WAITING || j->state == JOB_RUNNING || j->state == JOB_PAUSED;
 }
 
+bool
+job_is_whole(const struct job *j)
+{
+	return j->category == 0 && subject_id_is_zero(j->subject) && j->seal[0] == '\0';
+}
+
 /* The numbers of 8 bytes, in the order of the tables below. */
 static void
 numbers_of(struct job *j, int64_t **times, uint64_t **counts)
@@ -110,6 +117,7 @@ job_decode(const uint8_t id[static JOB_ID_LEN], struct bytes row, struct job *ou
 	uint64_t *counts[COUNTS];
 	int64_t *times[TIMES];
 	struct job j = { .kind = JOB_SEAL };
+	uint8_t again[JOB_ROW_LEN];
 
 	if (row.len != JOB_ROW_LEN || row.p[OFF_KIND] < JOB_SEAL || row.p[OFF_KIND] >= JOB_KINDS ||
 	    row.p[OFF_STATE] < JOB_WAITING || row.p[OFF_STATE] >= JOB_STATES ||
@@ -137,6 +145,10 @@ job_decode(const uint8_t id[static JOB_ID_LEN], struct bytes row, struct job *ou
 	memcpy(j.seal, row.p + OFF_SEAL, PROVIDER_NAME_MAX);
 	memcpy(j.principal, row.p + OFF_PRINCIPAL, JOB_PRINCIPAL_MAX);
 	memcpy(j.signature, row.p + OFF_SIGNATURE, sizeof(j.signature));
+	/* A job has one row: nothing that is signed is passed over. */
+	job_encode(&j, again);
+	if (memcmp(again, row.p, sizeof(again)) != 0)
+		return STATUS_CORRUPT;
 	*out = j;
 	return STATUS_OK;
 }

@@ -22,6 +22,7 @@
 #define JOB_LABEL "pdvault job 1"
 #define JOB_KEPT 64u			/* rows of jobs that have ended; older ones go */
 #define JOB_WAITING_MAX 32u		/* that may wait; more are refused */
+#define JOB_ROWS_MAX (JOB_KEPT + JOB_WAITING_MAX)
 
 enum job_kind { JOB_SEAL = 1, JOB_TREE, JOB_SUBJECTS, JOB_INDEX, JOB_SIGNING, JOB_SEAL_ADD, JOB_SEAL_REMOVE,
 	JOB_KINDS };
@@ -60,6 +61,9 @@ const char *job_state_name(enum job_state s);
 
 /* It goes on some time. */
 bool job_is_open(const struct job *j);
+
+/* It is about all keys of its kind, and not some of them. */
+bool job_is_whole(const struct job *j);
 
 /* STATUS_CORRUPT: not such a row. */
 void job_encode(const struct job *j, uint8_t row[static JOB_ROW_LEN]);

@@ -20,7 +20,6 @@
 #define SCHEDULE_EVERY_NS UINT64_C(60000000000)
 #define DEADLINE_NS UINT64_C(60000000000)
 #define RETRY_NS 1000000000u		/* after a step that could not be done now */
-#define LISTED (JOB_KEPT + 2 * JOB_WAITING_MAX)
 
 /* What waits for the writer. */
 struct request {
@@ -102,14 +101,6 @@ is_stopping(struct rotate *r)
 	return is;
 }
 
-/* A step of a job: its row is read and written in the same batch, so a wish that came between counts. */
-struct going {
-	uint8_t id[JOB_ID_LEN];
-	unsigned units;
-	uint64_t looked;	/* out */
-	bool runs;		/* out: it has not ended and nobody wants it to wait */
-};
-
 typedef enum status step_of_kind(struct step *s);
 
 static step_of_kind *
@@ -119,10 +110,22 @@ step_of(enum job_kind k)
 	    k == JOB_SIGNING ? step_signing : NULL;
 }
 
-static enum status
-go(struct rotate *r, struct writeset *ws, void *arg)
+/* Also when it was paused: meanwhile another job of its kind may have done part of it, or begun anew. */
+static void
+begin(struct job *j)
 {
-	struct going *g = arg;
+	if (j->started_ms == 0)
+		j->started_ms = clock_wall_ms();
+	if (j->kind == JOB_INDEX) {
+		j->step = 0;
+		j->cursor_len = 0;
+	}
+}
+
+enum status
+rotate_step(struct rotate *r, struct writeset *ws, void *arg)
+{
+	struct rotate_going *g = arg;
 	struct job j;
 	struct step s = { .ws = ws, .arena = r->arena, .job = &j, .units = g->units };
 	uint64_t before;
@@ -135,7 +138,7 @@ go(struct rotate *r, struct writeset *ws, void *arg)
 	if (j.state != JOB_WAITING && j.state != JOB_RUNNING)
 		return STATUS_OK;
 	if (j.state == JOB_WAITING)
-		j.started_ms = clock_wall_ms();
+		begin(&j);
 	j.state = JOB_RUNNING;
 	before = j.done + j.damaged;
 	rc = step_of(j.kind)(&s);
@@ -174,14 +177,14 @@ admit(struct rotate *r, const struct job *j)
 static void
 run_steps(struct rotate *r, const struct job *j)
 {
-	struct going g = { .runs = true };
+	struct rotate_going g = { .runs = true };
 	enum status rc;
 
 	memcpy(g.id, j->id, sizeof(g.id));
 	r->credit_ns = clock_monotonic_ns();
 	while (g.runs && !is_stopping(r)) {
 		g.units = admit(r, j);
-		rc = rotate_do(r, go, &g);
+		rc = rotate_do(r, rotate_step, &g);
 		metrics_add(METRIC_JOB_UNITS, g.looked);
 		metrics_set(METRIC_JOB_UPDATED, (uint64_t)clock_wall_ms() / 1000);
 		if (rc == STATUS_DRAINING)
@@ -198,11 +201,11 @@ run_steps(struct rotate *r, const struct job *j)
 static bool
 choose(struct rotate *r, struct job *out)
 {
-	struct job *all = calloc(LISTED, sizeof(*all));
+	struct job *all = calloc(JOB_ROWS_MAX, sizeof(*all));
 	unsigned count = 0, open = 0;
 	bool found = false;
 
-	if (all == NULL || job_list(r->o.vault, NULL, all, LISTED, &count) != STATUS_OK)
+	if (all == NULL || job_list(r->o.vault, NULL, all, JOB_ROWS_MAX, &count) != STATUS_OK)
 		count = 0;
 	/* Newest first. */
 	for (unsigned i = 0; i < count; i++) {

@@ -50,38 +50,66 @@ estimate(struct writeset *ws, struct job *j)
 	return STATUS_OK;
 }
 
-/* Of jobs that have ended the oldest go; how many are open is counted, and the newest time in an id told. */
-static enum status
-tidy(struct writeset *ws, unsigned *open, uint64_t *newest)
+/* What tidy() finds: ids are in the order of time. */
+struct found {
+	unsigned rows, open;
+	uint64_t newest;		/* time in an id */
+	bool some;			/* one may go */
+	uint8_t old[JOB_ID_LEN];	/* the oldest of those */
+	uint8_t last[JOB_KINDS][JOB_ID_LEN];	/* the newest that is done, of each kind; zero: none */
+};
+
+static void
+may_go(struct found *f, const uint8_t id[static JOB_ID_LEN])
 {
-	uint8_t from[JOB_ID_LEN + 1] = { 0 }, old[JOB_ID_LEN];
+	if (!f->some || memcmp(id, f->old, JOB_ID_LEN) < 0)
+		memcpy(f->old, id, JOB_ID_LEN);
+	f->some = true;
+}
+
+/* The newest that is done of each kind stays: the schedule counts from it, and it proves what it says. */
+static void
+note(struct found *f, const struct job *j)
+{
+	static const uint8_t none[JOB_ID_LEN];
+
+	f->rows++;
+	f->newest = bytes_get64(j->id);
+	f->open += job_is_open(j);
+	if (job_is_open(j))
+		return;
+	if (j->state != JOB_DONE || !job_is_whole(j)) {
+		may_go(f, j->id);
+		return;
+	}
+	if (memcmp(f->last[j->kind], none, sizeof(none)) != 0)
+		may_go(f, f->last[j->kind]);
+	memcpy(f->last[j->kind], j->id, JOB_ID_LEN);
+}
+
+/* Of jobs that have ended the oldest goes, when there are too many. */
+static enum status
+tidy(struct writeset *ws, struct found *f)
+{
+	uint8_t from[JOB_ID_LEN + 1] = { 0 };
 	struct bytes key, value, at = bytes_of(from, 0);
-	unsigned rows = 0;
-	bool some = false;
 	struct job j;
 	enum status rc;
 
-	*open = 0;
-	*newest = 0;
+	memset(f, 0, sizeof(*f));
 	while ((rc = store_seek(overlay_snapshot(ws->overlay), STORE_JOBS, at, &key, &value)) == STATUS_OK) {
 		if (key.len != JOB_ID_LEN || (rc = job_decode(key.p, value, &j)) != STATUS_OK)
 			return STATUS_CORRUPT;
-		rows++;
-		*newest = bytes_get64(key.p);
-		*open += job_is_open(&j);
-		if (!some && !job_is_open(&j)) {
-			memcpy(old, key.p, JOB_ID_LEN);
-			some = true;
-		}
+		note(f, &j);
 		memcpy(from, key.p, JOB_ID_LEN);
 		from[JOB_ID_LEN] = 0;
 		at = bytes_of(from, JOB_ID_LEN + 1);
 	}
 	if (rc != STATUS_ABSENT)
 		return rc;
-	if (rows < JOB_KEPT + *open || !some)
+	if (f->rows < JOB_KEPT + f->open || !f->some)
 		return STATUS_OK;
-	return writeset_delete(ws, STORE_JOBS, bytes_of(old, JOB_ID_LEN));
+	return writeset_delete(ws, STORE_JOBS, bytes_of(f->old, JOB_ID_LEN));
 }
 
 enum status
@@ -89,16 +117,15 @@ rotate_ask(struct writeset *ws, const struct job *ask, struct job *out)
 {
 	int64_t now = clock_wall_ms();
 	struct job j = *ask;
-	uint64_t newest = 0;
-	unsigned open = 0;
+	struct found f;
 	enum status rc;
 
-	if ((rc = fits(&j)) != STATUS_OK || (rc = tidy(ws, &open, &newest)) != STATUS_OK)
+	if ((rc = fits(&j)) != STATUS_OK || (rc = tidy(ws, &f)) != STATUS_OK)
 		return rc;
-	if (open >= JOB_WAITING_MAX)
+	if (f.open >= JOB_WAITING_MAX)
 		return STATUS_BUSY;
 	/* They are done in the order of their ids. */
-	bytes_put64(j.id, (uint64_t)now > newest ? (uint64_t)now : newest + 1);
+	bytes_put64(j.id, (uint64_t)now > f.newest ? (uint64_t)now : f.newest + 1);
 	seal_random(j.id + 8, JOB_ID_LEN - 8);
 	j.rate = j.rate == 0 ? ws->vault->rotate_rate : j.rate == ROTATE_FULL ? 0 : j.rate;
 	j.state = JOB_WAITING;
@@ -126,7 +153,7 @@ rotate_wish(struct writeset *ws, const uint8_t id[static JOB_ID_LEN], enum rotat
 	if (wish == ROTATE_PAUSE)
 		j.state = JOB_PAUSED;
 	else if (wish == ROTATE_RESUME && j.state == JOB_PAUSED)
-		j.state = j.started_ms != 0 ? JOB_RUNNING : JOB_WAITING;
+		j.state = JOB_WAITING;	/* so that no two ever run */
 	rc = wish == ROTATE_CANCEL ? rotate_end_job(ws, &j, JOB_CANCELLED, STATUS_OK) : job_save(ws, &j);
 	if (rc == STATUS_OK)
 		*out = j;

@@ -26,6 +26,18 @@ struct rotate {
 typedef enum status rotate_apply(struct rotate *r, struct writeset *ws, void *arg);
 enum status rotate_do(struct rotate *r, rotate_apply *apply, void *arg) MUST_USE;
 
+/*
+ * One step of a job, as rotate_apply: its row is read and written in the same batch, so a wish that came
+ * between counts.
+ */
+struct rotate_going {
+	uint8_t id[JOB_ID_LEN];
+	unsigned units;
+	uint64_t looked;	/* out */
+	bool runs;		/* out: it has not ended and nobody wants it to wait */
+};
+enum status rotate_step(struct rotate *r, struct writeset *ws, void *going) MUST_USE;
+
 /* A job of seals from its beginning to its end: changes of the set are one switch. ${j} is as it was loaded. */
 void rotate_seals(struct rotate *r, const struct job *j);
 

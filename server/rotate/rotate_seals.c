@@ -1,7 +1,7 @@
 /*
  * Jobs that change the seals: what is new is made, one switch wraps for it, what is old is destroyed. A
  * crash before the switch leaves the job as it was; after it, what is old is destroyed at the next
- * start (seals_settle()).
+ * start, by seals_settle() or when the job goes on.
  */
 #include <string.h>
 
@@ -88,19 +88,23 @@ rotate_seals(struct rotate *r, const struct job *j)
 	enum status rc = STATUS_OK;
 
 	memcpy(s.id, j->id, sizeof(s.id));
-	/* A crash came between the switch and the end of the job: the start has destroyed what was old. */
-	if (j->step != SWITCHED) {
-		if ((rc = prepare(v, j, &c)) == STATUS_OK) {
-			rc = rotate_do(r, make_switch, &s);
-			if (!seals_conclude(v, &c, rc == STATUS_OK && s.wanted))
-				rc = STATUS_SEAL;
-			if (rc == STATUS_OK && !s.wanted)
-				return;
+	/* The switch was made; a crash, or an old slot that could not be erased, came before the end. */
+	if (j->step == SWITCHED) {
+		rc = seals_finish(v, j->seal, j->kind == JOB_SEAL_REMOVE) ? STATUS_OK : STATUS_SEAL;
+	} else if ((rc = prepare(v, j, &c)) == STATUS_OK) {
+		rc = rotate_do(r, make_switch, &s);
+		if (rc == STATUS_INDETERMINATE) {
+			seals_leave(v, &c);
+			return;
 		}
-		/* Full, busy or read only: later. */
-		if (rc == STATUS_FULL || rc == STATUS_BUSY || rc == STATUS_READ_ONLY || rc == STATUS_DRAINING)
+		if (!seals_conclude(v, &c, rc == STATUS_OK && s.wanted))
+			rc = STATUS_SEAL;
+		if (rc == STATUS_OK && !s.wanted)
 			return;
 	}
+	/* Full, busy or read only: later. */
+	if (rc == STATUS_FULL || rc == STATUS_BUSY || rc == STATUS_READ_ONLY || rc == STATUS_DRAINING)
+		return;
 	s.why = rc;
 	s.micros = (clock_monotonic_ns() - start) / 1000;
 	(void)!rotate_do(r, finish, &s);

@@ -23,7 +23,7 @@ last_of(const struct job *all, unsigned count, enum job_kind kind)
 	int64_t last = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (all[i].kind != kind || (kind == JOB_SUBJECTS && all[i].category != 0))
+		if (all[i].kind != kind || !job_is_whole(&all[i]))
 			continue;
 		if (job_is_open(&all[i]))
 			return -1;
@@ -49,11 +49,11 @@ rotate_schedule(struct rotate *r)
 	const struct rotate_schedule *e = &r->o.every;
 	struct wanted wanted[] = { { JOB_SEAL, e->seal }, { JOB_SUBJECTS, e->subjects },
 		{ JOB_INDEX, e->index }, { JOB_TREE, e->tree }, { JOB_SIGNING, e->signing } };
-	struct job *all = calloc(JOB_KEPT, sizeof(*all));
+	struct job *all = calloc(JOB_ROWS_MAX, sizeof(*all));
 	int64_t now = clock_wall_ms(), made = vault_created_ms(r->o.vault);
 	unsigned count = 0;
 
-	if (all == NULL || job_list(r->o.vault, NULL, all, JOB_KEPT, &count) != STATUS_OK)
+	if (all == NULL || job_list(r->o.vault, NULL, all, JOB_ROWS_MAX, &count) != STATUS_OK)
 		goto out;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		int64_t last = last_of(all, count, wanted[i].kind);

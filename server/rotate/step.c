@@ -2,8 +2,8 @@
 
 #include "server/store/writeset_internal.h"
 
-static bool
-is_damage(enum status rc)
+bool
+step_is_damage(enum status rc)
 {
 	return rc == STATUS_FORGED || rc == STATUS_CORRUPT || rc == STATUS_CROWDED || rc == STATUS_LOST;
 }
@@ -27,8 +27,8 @@ visit(struct step *s, uint64_t slot, step_unit *unit, void *arg)
 	}
 	writeset_reset(s->ws);
 	arena_reset(s->arena);
-	s->job->damaged += is_damage(rc);
-	return is_damage(rc) || rc == STATUS_ABSENT ? STATUS_OK : rc;
+	s->job->damaged += step_is_damage(rc);
+	return step_is_damage(rc) || rc == STATUS_ABSENT ? STATUS_OK : rc;
 }
 
 enum status
@@ -55,5 +55,5 @@ step_each_subject(struct step *s, step_unit *unit, void *arg)
 		j->cursor_len = 8;
 	}
 	/* What was done so far stands by itself. */
-	return rc == STATUS_BUSY || (n > 0 && rc == STATUS_NO_MEMORY) ? STATUS_OK : rc;
+	return rc == STATUS_BUSY || n > 0 ? STATUS_OK : rc;
 }

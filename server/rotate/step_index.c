@@ -45,6 +45,11 @@ move_all(struct step *s, const struct keyring *k, const Pdvault__V1__Identity *i
 
 		rc = writeset_move_lookup(s->ws, &list[i], k->subject, &moved);
 		moves += moved;
+		/* One that cannot be moved does not keep back the others. */
+		if (step_is_damage(rc)) {
+			s->job->damaged++;
+			rc = STATUS_OK;
+		}
 	}
 	/* What was taken before the rules for it changed. */
 	if (rc == STATUS_INVALID)
@@ -114,8 +119,14 @@ step_index(struct step *s)
 	case SWEEP:
 		return sweep(s);
 	default:
-		rc = change(s, WRITESET_INDEX_ENDS);
-		s->ended = rc == STATUS_OK;
-		return rc;
+		if ((rc = change(s, WRITESET_INDEX_ENDS)) != STATUS_OK)
+			return rc;
+		/* What another job had begun is ended by this one; its own key must be a newer one. */
+		s->ended = overlay_root(s->ws->overlay)->index_ms >= s->job->floor_ms;
+		if (!s->ended) {
+			s->job->step = BEGIN;
+			s->job->cursor_len = 0;
+		}
+		return STATUS_OK;
 	}
 }

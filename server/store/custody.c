@@ -178,7 +178,9 @@ custody_reseal(const struct vault_options *o, unsigned *count)
 	if ((rc = seals_replace(v, &c)) == STATUS_OK) {
 		*count = c.count;
 		rc = c.count > 0 ? switch_seals(v, c.next) : STATUS_OK;
-		if (!seals_conclude(v, &c, rc == STATUS_OK) && rc == STATUS_OK)
+		if (rc == STATUS_INDETERMINATE)
+			seals_leave(v, &c);
+		else if (!seals_conclude(v, &c, rc == STATUS_OK) && rc == STATUS_OK)
 			rc = STATUS_SEAL;
 	}
 	vault_close(v);

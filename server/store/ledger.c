@@ -25,7 +25,7 @@ ledger_encode(const struct ledger_entry *e, uint8_t out[static LEDGER_ENTRY_LEN]
 enum status
 ledger_decode(struct bytes in, struct ledger_entry *e)
 {
-	if (in.len != LEDGER_ENTRY_LEN || in.p[OFF_KIND] > LEDGER_KEYS_GONE)
+	if (in.len != LEDGER_ENTRY_LEN || in.p[OFF_KIND] > LEDGER_SIGNER)
 		return STATUS_CORRUPT;
 	e->sequence = bytes_get64(in.p + OFF_SEQUENCE);
 	e->epoch = bytes_get64(in.p + OFF_EPOCH);

@@ -1,6 +1,7 @@
 /*
  * Rotations: going through all that the two trees hold, some rows at a time.
  */
+#include "server/mutant.h"
 #include "server/store/overlay_internal.h"
 
 static const enum store_table tables[] = { STORE_KEYRINGS, STORE_BUCKETS, STORE_NODES };
@@ -36,7 +37,7 @@ sweep(struct overlay *o, struct overlay_item *it, struct overlay_walker *w)
 	uint8_t tag[SEAL_TAG16_LEN];
 	enum status rc = STATUS_OK;
 
-	for (unsigned i = b->count; i-- > 0 && rc == STATUS_OK; ) {
+	for (unsigned i = b->count; i-- > 0 && rc == STATUS_OK && !mutant(left_over_kept); ) {
 		if ((b->entry[i].kind & BUCKET_PARITY) == now)
 			continue;
 		memcpy(tag, b->entry[i].tag, sizeof(tag));
@@ -88,23 +89,59 @@ next_table(struct overlay_walker *w)
 {
 	unsigned i = place_of(w->table) + 1;
 
+	if (mutant(buckets_skipped) && tables[i] == STORE_BUCKETS)
+		i++;
 	w->table = i < sizeof(tables) / sizeof(tables[0]) ? tables[i] : STORE_TABLE_COUNT;
 	w->from_len = 0;
-	if (w->walk == OVERLAY_SWEEP && w->table != STORE_BUCKETS)
-		w->table = STORE_TABLE_COUNT;
+}
+
+static void
+sweep_level(struct overlay_walker *w, unsigned level)
+{
+	w->table = STORE_BUCKETS;
+	w->from[0] = (uint8_t)level;
+	w->from_len = 1;
+}
+
+/*
+ * The sweep goes from the top level down, since a bucket that is split meanwhile gives its entries to buckets
+ * one level below; and one level a call, since those are in no snapshot before the batch is through.
+ */
+static enum status
+seek(struct overlay *o, struct overlay_walker *w, struct bytes *key)
+{
+	struct bytes value;
+	enum status rc;
+
+	for (;;) {
+		rc = store_seek(o->snapshot, w->table, bytes_of(w->from, w->from_len), key, &value);
+		if (w->walk != OVERLAY_SWEEP || (rc != STATUS_OK && rc != STATUS_ABSENT))
+			return rc;
+		if (rc == STATUS_OK && key->len > 0 && key->p[0] == w->from[0])
+			return rc;
+		if (w->from[0] == 0) {
+			w->table = STORE_TABLE_COUNT;
+			return STATUS_ABSENT;
+		}
+		sweep_level(w, w->from[0] - 1u);
+		if (w->looked > 0)
+			return STATUS_ABSENT;
+	}
 }
 
 enum status
 overlay_walk(struct overlay *o, struct overlay_walker *w)
 {
-	struct bytes key, value;
+	struct bytes key;
 	enum status rc = STATUS_OK;
 
 	w->looked = w->changed = w->damaged = 0;
 	if (w->walk == OVERLAY_SWEEP && w->table == STORE_KEYRINGS)
-		next_table(w);
+		sweep_level(w, NODE_B_TOP);
 	while (w->looked < w->limit && w->table != STORE_TABLE_COUNT) {
-		rc = store_seek(o->snapshot, w->table, bytes_of(w->from, w->from_len), &key, &value);
+		rc = seek(o, w, &key);
+		if (rc == STATUS_ABSENT && w->walk == OVERLAY_SWEEP)
+			return STATUS_OK;
 		if (rc == STATUS_ABSENT) {
 			next_table(w);
 			rc = STATUS_OK;

@@ -8,6 +8,7 @@
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/mutant.h"
 #include "server/store/vault_internal.h"
 
 static const uint8_t no_id[PROVIDER_ID_LEN];
@@ -294,7 +295,8 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 	for (unsigned i = 0; i < c->count; i++) {
 		bool stays = memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
 
-		all &= provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
+		all &= mutant(old_seal_kept) ||
+		    provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
 		if (!stays)
 			provider_forget_secret(c->provider[i]);
 		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
@@ -309,6 +311,37 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 	secret_free(c->next, sizeof(*c->next));
 	c->next = NULL;
 	must(pthread_mutex_unlock(&v->seals->work) == 0);
+	return all;
+}
+
+void
+seals_leave(struct vault *v, struct seals_change *c)
+{
+	atomic_store(&v->seals->ended, false);
+	c->count = 0;
+	give_up(v, c);
+}
+
+bool
+seals_finish(struct vault *v, const char *name, bool removed)
+{
+	struct seals *s = v->seals;
+	struct seals_change c;
+	bool all = true;
+
+	if (begin(v, &c) != STATUS_OK)
+		return false;
+	for (unsigned i = 0; i < s->count; i++) {
+		struct provider *p = s->provider[i];
+		const struct anchor_seal *seal = in_use(c.next, provider_name(p));
+
+		if (name[0] != '\0' ? strcmp(provider_name(p), name) != 0 : !provider_kind_of(p)->renews)
+			continue;
+		if (seal != NULL ? seal->kind == ANCHOR_SEAL_KEK : removed)
+			all &= provider_keep(p, seal != NULL ? seal->id : NULL) == STATUS_OK;
+	}
+	atomic_store(&s->ended, all);
+	give_up(v, &c);
 	return all;
 }
 

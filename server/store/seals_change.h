@@ -42,6 +42,19 @@ enum status seals_replace(struct vault *v, struct seals_change *c) MUST_USE;
 bool seals_conclude(struct vault *v, struct seals_change *c, bool decided);
 
 /*
+ * The same when nobody knows whether the switch was decided, or its old slot may still be there: both
+ * versions stay, for the live slot may need either. seals_finish() or the next start ends it.
+ */
+void seals_leave(struct vault *v, struct seals_change *c);
+
+/*
+ * Ends what a change that was decided has left: of the seals in use that have further versions (${name}: of
+ * that one) the version in use alone is kept; where ${removed}, of that one nothing, unless it is in use
+ * again. false: as seals_conclude().
+ */
+bool seals_finish(struct vault *v, const char *name, bool removed);
+
+/*
  * Opens every provider anew, and notes which gives the key that the anchor is wrapped for. false: not
  * all do.
  */

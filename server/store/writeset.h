@@ -96,7 +96,7 @@ enum status writeset_remove_lookup(struct writeset *ws, const struct lookup *l,
 
 /*
  * During a rotation of the index key: the entry of a subject moves from the key before to the present one.
- * *moved: there was one. Statuses as adding.
+ * *moved: there was one, and it goes; else the request is as it was before. Statuses as adding.
  */
 enum status writeset_move_lookup(struct writeset *ws, const struct lookup *l,
     const uint8_t id[static SUBJECT_ID_LEN], bool *moved) MUST_USE;

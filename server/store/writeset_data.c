@@ -94,6 +94,7 @@ struct found {
 	struct bucket_entry last;
 	struct bucket_entry end;	/* the first place that is free, if not ${full} */
 	bool taken, full;		/* by somebody else; all places are */
+	unsigned living;		/* places that are not left over, as far as that was looked for */
 };
 
 static bool
@@ -126,6 +127,7 @@ walk(struct writeset *ws, const struct sharers *s, const uint8_t *id, struct fou
 		rc = STATUS_OK;
 	}
 	out->full = n == most;
+	out->living = n - is_entry(&out->left_over);
 	sodium_memzero(&e, sizeof(e));
 	return rc;
 }
@@ -151,13 +153,17 @@ writeset_add_lookup(struct writeset *ws, const struct lookup *l, unsigned catego
 	bool before = lookup_has_before(overlay_root(ws->overlay));
 	struct bucket_entry place = { 0 };
 	struct found f = { .taken = false };
+	unsigned living = 0;
 	enum status rc = STATUS_OK;
 
 	for (enum lookup_age age = before ? LOOKUP_BEFORE : LOOKUP_NOW; age < LOOKUP_AGES; age++) {
 		if ((rc = walk(ws, &(struct sharers){ l, age, true }, id, &f)) != STATUS_OK ||
 		    is_entry(&f.mine))
 			goto out;
-		rc = f.taken && !lookup_is_shared(l->kind) ? STATUS_LOOKUP_TAKEN : STATUS_OK;
+		/* All of them must fit under one key in the end. */
+		living += f.living;
+		rc = f.taken && !lookup_is_shared(l->kind) ? STATUS_LOOKUP_TAKEN :
+		    lookup_is_shared(l->kind) && living >= LOOKUP_SHARED_MAX ? STATUS_CROWDED : STATUS_OK;
 		if (rc != STATUS_OK)
 			goto out;
 	}
@@ -215,6 +221,7 @@ writeset_move_lookup(struct writeset *ws, const struct lookup *l, const uint8_t 
 {
 	struct bucket_entry place = { 0 };
 	struct found old, now = { .taken = false };
+	unsigned staged = ws->entry_count;
 	enum status rc;
 
 	*moved = false;
@@ -228,6 +235,11 @@ writeset_move_lookup(struct writeset *ws, const struct lookup *l, const uint8_t 
 	rc = stage(ws, true, &place);
 	*moved = rc == STATUS_OK;
 out:
+	/* It is moved, or nothing of it is: other values of the subject may go on. */
+	if (!*moved) {
+		sodium_memzero(&ws->entry[staged], (ws->entry_count - staged) * sizeof(ws->entry[0]));
+		ws->entry_count = staged;
+	}
 	sodium_memzero(&old, sizeof(old));
 	sodium_memzero(&now, sizeof(now));
 	sodium_memzero(&place, sizeof(place));

@@ -6,6 +6,7 @@
 
 #include "pdvault/v1/subject.pb-c.h"
 #include "server/clock.h"
+#include "server/mutant.h"
 #include "server/store/overlay.h"
 #include "server/store/record.h"
 #include "server/store/subject.h"
@@ -134,7 +135,8 @@ renew_key(struct keyring *k, unsigned category)
 
 	if (category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE)
 		k->before[category - CATEGORY_CONTENT] = *c;
-	seal_key_new(&c->key, SEAL_FOR_CATEGORY);
+	if (!mutant(category_key_stays))
+		seal_key_new(&c->key, SEAL_FOR_CATEGORY);
 	bytes_put16(c->version, (uint16_t)(bytes_get16(c->version) + 1));
 	bytes_put32(c->made, (uint32_t)(clock_wall_ms() / 1000));
 }

@@ -11,6 +11,7 @@ import unicodedata
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 
 import reader	# noqa: E402
+import statements	# noqa: E402
 import wire	# noqa: E402
 from reader import LIVE, SHREDDED, UNUSED, number	# noqa: E402
 
@@ -20,7 +21,8 @@ IN_IDENTITY = {2: EMAIL, 3: PHONE, 7: ACCOUNT}		# fields of proto/pdvault/v1/sub
 BLANKS = ' \t\n\r'
 METHODS = ('Backups/NoteBackupCheck', 'Backups/FinishBackup', 'Backups/CreateKeyBackup', 'Backups/DestroyKeyBackup',
            'Vault/CreateSubject', 'Vault/UpdateIdentity', 'Vault/UpdateBilling', 'Vault/AppendTransactions',
-           'Rights/EraseSubject')
+           'Rights/EraseSubject', 'Keys/StartRotation', 'Keys/ControlJob', 'Keys/AddSeal', 'Keys/RemoveSeal')
+SIGNER = 5		# an entry of the ledger that names a new signing key
 
 
 class Broken(Exception):
@@ -155,6 +157,10 @@ def ledger(vault):
         same((number(key), number(entry[:8]), len(entry)), (count, count, 99), 'the sequence of an entry of the ledger')
         same(entry[67:], head, 'the hash of the entry before')
         head = hashlib.blake2b(entry, digest_size=32).digest()
+        if entry[66] == SIGNER:
+            must(entry[24:32] == bytes(8) and entry[64:66] == bytes(2), 'what a signing key has not')
+            must(key in vault.rows['signers'], 'a signing key in the ledger that none has signed')
+            continue
         if entry[66] > 1:		# of a key backup
             same((entry[32:48], entry[64:66]), (bytes(16), bytes(2)), 'what a key backup has not')
             must(entry[48:64] in vault.rows['backups'], 'a key backup in the ledger alone')
@@ -169,6 +175,7 @@ def ledger(vault):
         must(slots.setdefault(subject, entry[24:32]) == entry[24:32], 'the slot of a subject')
         named.add(entry[48:64])
     must(named == set(vault.rows['erasures']), 'an erasure that is not in the ledger')
+    same(sum(e[66] == SIGNER for e in entries.values()), len(vault.rows['signers']), 'signatures of signing keys')
     same(vault.rows['meta'][b'ledger'], count.to_bytes(8, 'big') + head, 'the head of the ledger')
 
 
@@ -223,6 +230,10 @@ def check(vault):
                'look-ups': look_ups(vault, number(vault.rows['meta'][b'vault'][26:28])), 'boxes': len(vault.boxes)}
     outcomes(vault)
     once(vault)
+    try:
+        counted['statements'] = statements.check(vault)
+    except statements.Untrue as e:
+        raise Broken(str(e)) from e
     return counted
 
 

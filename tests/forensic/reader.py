@@ -24,7 +24,7 @@ UNUSED, LIVE, SHREDDED = range(3)
 META = {b'format', b'vault', b'epoch', b'root', b'start', b'sequence', b'ledger', b'incarnation',
         b'backups', b'resurrected'}
 TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures', 'ledger',
-          'litter', 'backups')
+          'litter', 'backups', 'jobs', 'signers')
 
 
 class Closed(Exception):
@@ -195,6 +195,13 @@ def read_anchor(path):
     return [Slot(data[:SLOT]), Slot(data[SLOT:])]
 
 
+def rows(store, table):
+    """One table of a store as it lies there."""
+    with lmdb.open(store, max_dbs=len(TABLES), readonly=True, lock=False) as env:
+        with env.begin() as txn:
+            return dict(txn.cursor(env.open_db(table.encode(), txn=txn, create=False)))
+
+
 class Box:
     """A sealed row: what it is, its bytes, and where its key is kept, which says whose it is."""
 
@@ -312,10 +319,9 @@ class Vault:
         assert len(plain) == 32 * FANOUT + 8, 'the length of a page'
         return [plain[32 * i:32 * i + 32] for i in range(FANOUT)], self.age(plain[32 * FANOUT:], above)
 
-    @staticmethod
-    def age(data, above):
-        """An epoch in a page, bucket or keyring; above: that of the page above, which was sealed with it or later."""
-        epoch = number(data)
+    def age(self, data, above):
+        """The epoch of the box that was opened last; above: that of the page above, sealed with it or later."""
+        epoch = self.boxes[-1].epoch = number(data)
         assert 1 <= epoch <= above, 'a page that is younger than the one above'
         return epoch
 

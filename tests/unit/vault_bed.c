@@ -225,7 +225,8 @@ answer_of(const char *name)
 {
 	static const ProtobufCServiceDescriptor *const services[] = { &pdvault__v1__vault__descriptor,
 		&pdvault__v1__rights__descriptor, &pdvault__v1__admin__descriptor,
-		&pdvault__v1__backups__descriptor, &pdvault__v1__health__descriptor };
+		&pdvault__v1__backups__descriptor, &pdvault__v1__keys__descriptor,
+		&pdvault__v1__health__descriptor };
 	const ProtobufCMethodDescriptor *m = NULL;
 
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]) && m == NULL; i++)

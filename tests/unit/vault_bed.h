@@ -7,6 +7,7 @@
 #include "pdvault/v1/admin.pb-c.h"
 #include "pdvault/v1/backup.pb-c.h"
 #include "pdvault/v1/health.pb-c.h"
+#include "pdvault/v1/keys.pb-c.h"
 #include "pdvault/v1/rights.pb-c.h"
 #include "pdvault/v1/vault.pb-c.h"
 #include "server/rpc/call.h"
