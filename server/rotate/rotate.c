@@ -102,7 +102,7 @@ is_stopping(struct rotate *r)
 	return is;
 }
 
-/* A step of a job: its row is read and written in the same batch, so a wish that came between counts. */
+/* T2: its row is read and written in the batch of the step, so a wish that came between counts. */
 struct going {
 	uint8_t id[JOB_ID_LEN];
 	unsigned units;
@@ -194,7 +194,7 @@ run_steps(struct rotate *r, const struct job *j)
 	}
 }
 
-/* The job that is next: the one that runs, else the first that waits. */
+/* T4: the job that is next is the one that runs, else the first that waits. */
 static bool
 choose(struct rotate *r, struct job *out)
 {

@@ -29,7 +29,7 @@ load(struct writeset *ws, struct sealing *s, struct job *j)
 	return rc;
 }
 
-/* The switch, and in the same commit that it was made. */
+/* S2: the switch, and in the same commit that it was made. */
 static enum status
 make_switch(struct rotate *r, struct writeset *ws, void *arg)
 {
@@ -88,7 +88,10 @@ rotate_seals(struct rotate *r, const struct job *j)
 	enum status rc = STATUS_OK;
 
 	memcpy(s.id, j->id, sizeof(s.id));
-	/* A crash came between the switch and the end of the job: the start has destroyed what was old. */
+	/*
+	 * T4: a crash came between the switch and the end of the job: the start has destroyed what was
+	 * old (S4).
+	 */
 	if (j->step != SWITCHED) {
 		if ((rc = prepare(v, j, &c)) == STATUS_OK) {
 			rc = rotate_do(r, make_switch, &s);

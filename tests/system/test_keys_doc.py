@@ -248,7 +248,8 @@ def run(bin):
         step('a key file')
         version = seals(b)['file']['version']
         m.all(text.pop('A key file'))
-        need(seals(b)['file']['version'] != version, 'it is the same version')
+        need(seals(b)['file']['version'] != version, 'S2: it is the same version')
+        need(not os.path.exists(b.path('key.next')), 'S3: a version is left')
         versions(b)
 
         step('a credential')
