@@ -197,7 +197,7 @@ run_steps(struct rotate *r, const struct job *j)
 	}
 }
 
-/* The job that is next: the one that runs, else the first that waits. */
+/* T4: the job that is next is the one that runs, else the first that waits. */
 static bool
 choose(struct rotate *r, struct job *out)
 {

@@ -130,7 +130,7 @@ rotate_ask(struct writeset *ws, const struct job *ask, struct job *out)
 	j.rate = j.rate == 0 ? ws->vault->rotate_rate : j.rate == ROTATE_FULL ? 0 : j.rate;
 	j.state = JOB_WAITING;
 	j.created_ms = j.updated_ms = now;
-	/* What is made from now on is new enough; what was made in this very second may be not. */
+	/* T1: what is made from now on is new enough; what was made in this very second may be not. */
 	j.floor_ms = now - (int64_t)j.older_s * 1000;
 	j.floor_epoch = overlay_root(ws->overlay)->epoch + 1;
 	if ((rc = estimate(ws, &j)) != STATUS_OK || (rc = job_save(ws, &j)) != STATUS_OK)
@@ -166,6 +166,7 @@ rotate_end_job(struct writeset *ws, struct job *j, enum job_state state, enum st
 	j->state = state;
 	j->failure = (uint8_t)why;
 	j->ended_ms = j->updated_ms = clock_wall_ms();
+	/* T3 */
 	if (state == JOB_DONE)
 		job_sign(j, &(struct ledger_signer){ writeset_root(ws), ws->vault->id });
 	log_event(LOG_JOB, LOG_S(NAME, job_kind_name(j->kind)), LOG_S(WHAT, job_state_name(state)),

@@ -29,7 +29,7 @@ load(struct writeset *ws, struct sealing *s, struct job *j)
 	return rc;
 }
 
-/* The switch, and in the same commit that it was made. */
+/* S2: the switch, and in the same commit that it was made. */
 static enum status
 make_switch(struct rotate *r, struct writeset *ws, void *arg)
 {
@@ -88,7 +88,7 @@ rotate_seals(struct rotate *r, const struct job *j)
 	enum status rc = STATUS_OK;
 
 	memcpy(s.id, j->id, sizeof(s.id));
-	/* The switch was made; a crash, or an old slot that could not be erased, came before the end. */
+	/* T4: the switch was made; a crash, or an old slot that could not be erased, came before the end. */
 	if (j->step == SWITCHED) {
 		rc = seals_finish(v, j->seal, j->kind == JOB_SEAL_REMOVE) ? STATUS_OK : STATUS_SEAL;
 	} else if ((rc = prepare(v, j, &c)) == STATUS_OK) {

@@ -1,6 +1,6 @@
 /*
  * New keys for the categories of subjects: each subject's in one batch with its records, which are
- * sealed again. The old keys die with that batch (K5, K6).
+ * sealed again (T2). The old keys die with that batch (K5, K6).
  */
 #include "server/rotate/step_internal.h"
 #include "server/store/subject.h"

@@ -257,7 +257,7 @@ seals_settle(struct vault *v)
 		if (!s->opened[i])
 			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that "
 			    "the anchor is wrapped for: it is away, another version, or another passphrase"));
-		else if (provider_keep(s->provider[i], seal->id) != STATUS_OK)
+		else if (provider_keep(s->provider[i], seal->id) != STATUS_OK)	/* S4 */
 			ended = false;
 	}
 	atomic_store(&s->ended, ended);

@@ -57,7 +57,7 @@ concern(struct seals_change *c, struct provider *p, const uint8_t *old, const ui
 	c->count++;
 }
 
-/* Ends it without a switch: new versions are destroyed. */
+/* S3 without a switch: new versions are destroyed. */
 static void
 give_up(struct vault *v, struct seals_change *c)
 {
@@ -89,7 +89,7 @@ renew_one(struct seals_change *c, struct provider *p, struct anchor_seal *s, str
 		return STATUS_REFUSED;
 	if (is_too_soon(p, s))
 		return STATUS_TOO_SOON;
-	/* What a crash left between two versions is ended first. */
+	/* S1; what a crash left between two versions is ended first. */
 	if ((rc = provider_keep(p, s->id)) != STATUS_OK || (rc = provider_renew(p, kek)) != STATUS_OK)
 		return rc;
 	memcpy(old, s->id, sizeof(old));
@@ -155,7 +155,7 @@ drop_offer(struct seals *s, const char *name)
 	must(pthread_mutex_unlock(&s->lock) == 0);
 }
 
-/* What it has already, else its first version. */
+/* S1: what it has already, else its first version. */
 static enum status
 first_version(struct provider *p, struct provider_kek *kek, bool *made)
 {
@@ -295,6 +295,7 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 	for (unsigned i = 0; i < c->count; i++) {
 		bool stays = memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
 
+		/* S3: the old one dies here. */
 		all &= mutant(old_seal_kept) ||
 		    provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
 		if (!stays)

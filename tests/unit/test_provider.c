@@ -74,6 +74,7 @@ a_key_file_opens_to_what_was_made(void **state)
 	assert_int_equal(secret_used(), 0);
 }
 
+/* S1 makes it beside the old one; S3 destroys either. */
 static void
 a_new_version_of_a_key_file(void **state)
 {
