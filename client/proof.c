@@ -122,7 +122,7 @@ pdv_ledger_walk_next(struct pdv_ledger_walk *w, const struct pdv_ledger_proof *p
 uint64_t
 pdv_ledger_walk_doubt(const struct pdv_ledger_walk *w)
 {
-	if (w->owed != 0)
+	if (w->owed != 0 && w->owed <= w->proven)
 		return w->owed;
 	return w->proven < w->entries ? w->proven + 1 : 0;
 }

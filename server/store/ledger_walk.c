@@ -72,7 +72,7 @@ ledger_walk_next(struct ledger_walk *w, const struct ledger_proof *p, struct led
 uint64_t
 ledger_walk_doubt(const struct ledger_walk *w)
 {
-	if (w->owed != 0)
+	if (w->owed != 0 && w->owed <= w->proven)
 		return w->owed;
 	return w->proven < w->at.count ? w->proven + 1 : 0;
 }
