@@ -45,11 +45,10 @@ bool forget_signer(const struct forget *f, const uint8_t key[static SEAL_PUBLIC_
 bool forget_succeeded(const struct forget *f);
 
 /*
- * forget_turn(f, root, now): behind what is there the entries of a new signing key, whose public half is
- * ${now}, signed with the key in ${root}. STATUS_NO_MEMORY.
+ * forget_turn(f, from, to): ${to} gets a new signing key, the one in ${from} being the owner's; behind what is
+ * there come the two entries of that. The log says so. STATUS_NO_MEMORY.
  */
-enum status forget_turn(struct forget *f, const struct root *root,
-    const uint8_t now[static SEAL_PUBLIC_LEN]) MUST_USE;
+enum status forget_turn(struct forget *f, const struct root *from, struct root *to) MUST_USE;
 
 void forget_head(const struct forget *f, struct ledger_head *out);
 

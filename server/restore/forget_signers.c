@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
+#include "server/log.h"
 #include "server/restore/forget_internal.h"
 #include "server/store/signer.h"
 
@@ -54,16 +56,25 @@ append(struct forget *f, struct ledger_entry *e, const struct ledger_signer *s)
 	return forget_keep(f, p.entry, e, p.signature);
 }
 
+/* Behind the entry that names its successor a key signs nothing more that anybody believes. */
 enum status
-forget_turn(struct forget *f, const struct root *root, const uint8_t now[static SEAL_PUBLIC_LEN])
+forget_turn(struct forget *f, const struct root *from, struct root *to)
 {
-	const struct ledger_signer s = { root, f->walk.vault };
+	struct ledger_signer s = { from, f->walk.vault };
 	struct signer_entries e;
 	enum status rc;
 
-	signer_entries(now, f->public, f->epoch, &e);
-	if ((rc = append(f, &e.now, &s)) == STATUS_OK)
-		rc = append(f, &e.before, &s);
+	log_event(LOG_RESTORE, LOG_S(WHAT, "the backup of keys is older than the signing key: the vault gets "
+	    "another, and who has noted the one before must be told"));
+	seal_key_new(&to->signing, SEAL_FOR_SIGNING);
+	root_publish(to);
+	to->signing_ms = clock_wall_ms();
+	to->signer = from->signer + 1;
+	signer_entries(to->public_key, f->public, f->epoch, &e);
+	if ((rc = append(f, &e.now, &s)) != STATUS_OK)
+		return rc;
+	s.root = to;
+	rc = append(f, &e.before, &s);
 	f->believed = f->count;
 	return rc;
 }

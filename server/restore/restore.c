@@ -245,25 +245,18 @@ begin_root(struct restore *r)
 	r->report.epoch = r->root->epoch = epoch + 1;
 }
 
-/*
- * Behind the entry that names its successor a key signs nothing, and the successor came after this backup of
- * keys and is lost: the vault gets another.
- */
+/* The successor of its signing key came after this backup of keys, and is lost. */
 static enum status
 turn_signer(struct restore *r)
 {
-	uint8_t public[SEAL_PUBLIC_LEN];
+	struct ledger_head own;
+	enum status rc = STATUS_OK;
 
-	if (!forget_succeeded(r->forget))
-		return STATUS_OK;
-	log_event(LOG_RESTORE, LOG_S(WHAT, "the backup of keys is older than the signing key: the vault gets "
-	    "another, and who has noted the one before must be told"));
-	seal_key_new(&r->root->signing, SEAL_FOR_SIGNING);
-	seal_public(&r->root->signing, public);
-	r->root->signing_ms = clock_wall_ms();
-	r->root->signer = r->keys.root->signer + 1;
-	root_publish(r->keys.root);
-	return forget_turn(r->forget, r->keys.root, public);
+	if (forget_succeeded(r->forget))
+		rc = forget_turn(r->forget, r->keys.root, r->root);
+	forget_head(r->forget, &own);
+	r->report.ledger_entries = own.count;
+	return rc;
 }
 
 static enum status

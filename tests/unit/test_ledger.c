@@ -17,9 +17,7 @@
 #include "raw_store.h"
 #include "server/clock.h"
 #include "server/metrics.h"
-#include "server/store/ledger_walk.h"
-#include "server/store/reader.h"
-#include "server/store/signer.h"
+#include "server/store/ledger.h"
 #include "server/store/vault_internal.h"
 #include "vault_bed.h"
 
@@ -224,103 +222,6 @@ proofs(void **state)
 	assert_memory_equal(public, after, sizeof(public));
 }
 
-/* What the vault sends, walked through from that key on: the doubt. */
-static uint64_t
-sent(const uint8_t *from, uint64_t *entries)
-{
-	Pdvault__V1__ListLedgerRequest q = PDVAULT__V1__LIST_LEDGER_REQUEST__INIT;
-	const Pdvault__V1__ListLedgerResponse *r;
-	struct ledger_entry e;
-	struct ledger_walk w;
-	struct ledger_proof p;
-	struct vault_call c;
-
-	ledger_walk_begin(&w, bed.vault->id, from);
-	assert_int_equal(vault_bed_call(&bed, "Admin.ListLedger", &q, &c), STATUS_OK);
-	r = VAULT_BED_ANSWER(ListLedgerResponse, &c);
-	for (size_t i = 0; i < r->n_entries; i++) {
-		memcpy(p.entry, r->entries[i]->entry.data, sizeof(p.entry));
-		memcpy(p.signature, r->entries[i]->signature.data, sizeof(p.signature));
-		assert_int_equal(ledger_walk_next(&w, &p, &e), STATUS_OK);
-	}
-	*entries = w.at.count;
-	vault_bed_done(&c);
-	return ledger_walk_doubt(&w);
-}
-
-static enum status
-is_signer(const uint8_t *key)
-{
-	struct reader *rd = NULL;
-	enum status rc = reader_begin(bed.vault, &rd);
-
-	assert_int_equal(rc, STATUS_OK);
-	rc = reader_signer(rd, key);
-	reader_end(rd);
-	return rc;
-}
-
-/* The signing key is rotated twice: what is sent is proven from each of the keys on, also after a restart. */
-static void
-turned(void **state)
-{
-	uint8_t id[16], keys[3][SEAL_PUBLIC_LEN], other[SEAL_PUBLIC_LEN] = { 7 };
-	uint64_t entries, want = 0;
-
-	(void)state;
-	for (unsigned i = 0; i < 3; i++) {
-		vault_public_key(bed.vault, keys[i]);
-		assert_int_equal(vault_bed_create(&bed, i, id), STATUS_OK);
-		assert_int_equal(vault_bed_erase(&bed, id), STATUS_OK);
-		want++;
-		for (unsigned k = 0; k <= i; k++) {
-			assert_int_equal(sent(keys[k], &entries), 0);
-			assert_int_equal(entries, want);
-			assert_int_equal(is_signer(keys[k]), STATUS_OK);
-		}
-		assert_int_not_equal(sent(other, &entries), 0);
-		assert_int_equal(is_signer(other), STATUS_ABSENT);
-		if (i == 2)
-			break;
-		vault_bed_turn(&bed);
-		want += 2;
-		/* With nothing behind it. */
-		vault_public_key(bed.vault, other);
-		assert_memory_not_equal(other, keys[i], sizeof(other));
-		assert_int_equal(sent(other, &entries), 0);
-		assert_int_equal(entries, want);
-		other[0] ^= 1;
-		vault_bed_restart(&bed);
-	}
-	vault_bed_restart(&bed);
-	for (unsigned k = 0; k < 3; k++)
-		assert_int_equal(sent(keys[k], &entries), 0);
-}
-
-/* The kept signature of a rotation is missing: that entry is, and is told of; not sent with another. */
-static void
-signature_lost(void **state)
-{
-	uint64_t before = metrics_get(METRIC_INTEGRITY_ERRORS);
-	Pdvault__V1__ListLedgerRequest q = PDVAULT__V1__LIST_LEDGER_REQUEST__INIT;
-	struct raw_row row;
-	struct raw_store r;
-
-	(void)state;
-	vault_bed_turn(&bed);
-	assert_int_equal(vault_bed_status(&bed, "Admin.ListLedger", &q), STATUS_OK);
-	vault_bed_stop(&bed);
-	raw_store_open(&r, bed.options.store_path);
-	raw_store_nth(&r, "signers", 0, &row);
-	assert_int_equal(row.value_len, SEAL_SIGNATURE_LEN);
-	row.value_len = 0;
-	raw_store_write(&r, "signers", &row);
-	raw_store_close(&r);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_bed_status(&bed, "Admin.ListLedger", &q), STATUS_CORRUPT);
-	assert_int_equal(metrics_get(METRIC_INTEGRITY_ERRORS), before + 1);
-}
-
 /* Lists entries behind ${after}; returns how many came, in order. */
 static size_t
 listed(uint64_t after, uint32_t size, bool *more)
@@ -450,8 +351,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(example, setup, teardown),
 		cmocka_unit_test_setup_teardown(chain, setup, teardown),
 		cmocka_unit_test_setup_teardown(proofs, setup, teardown),
-		cmocka_unit_test_setup_teardown(turned, setup, teardown),
-		cmocka_unit_test_setup_teardown(signature_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(unsettled, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged, setup, teardown),

@@ -1,4 +1,4 @@
-/* Whom a ledger is believed: both walks, the server's and the client's, through every order and each forgery. */
+/* Whom a ledger is believed: both walks, the server's and the client's, through every order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,93 +8,21 @@
 
 #include <cmocka.h>
 
+#include "book.h"
 #include "pdvault/pdvault.h"
 #include "server/store/ledger_walk.h"
-#include "server/store/signer.h"
 
-enum { KEYS = 4, STRANGER = 3, ENTRIES_MAX = 32, BROKEN = 1000 };
-
-/* A ledger in the making; ${kind} and ${signer} say what each entry is and whose signature it has. */
-struct book {
-	uint8_t hash[SEAL_DIGEST_LEN];
-	struct ledger_proof p[ENTRIES_MAX];
-	enum ledger_kind kind[ENTRIES_MAX];
-	unsigned signer[ENTRIES_MAX];
-	size_t n;
-};
-
-static struct root roots[KEYS];
-static const uint8_t vault[VAULT_ID_LEN] = "a vault's own id";
+enum { BROKEN = 1000 };
 
 static int
 start(void **state)
 {
 	(void)state;
-	if (seal_init() != STATUS_OK)
-		return 1;
-	for (unsigned i = 0; i < KEYS; i++) {
-		memset(&roots[i], (int)i + 1, sizeof(roots[i]));
-		root_publish(&roots[i]);
-	}
+	book_start();
 	return 0;
 }
 
-static void
-begin(struct book *b)
-{
-	uint8_t first[LEDGER_HEAD_LEN];
-
-	memset(b, 0, sizeof(*b));
-	ledger_first_head(vault, first);
-	memcpy(b->hash, first + 8, sizeof(b->hash));
-}
-
-static void
-sign(struct book *b, size_t i, unsigned signer)
-{
-	b->signer[i] = signer;
-	ledger_sign(&(struct ledger_signer){ &roots[signer], vault }, &b->p[i]);
-}
-
-static void
-put(struct book *b, enum ledger_kind kind, unsigned named, unsigned signer)
-{
-	struct ledger_entry e = { .sequence = b->n + 1, .epoch = b->n + 2, .time_ms = 1700000000000, .kind = kind };
-
-	assert_true(b->n < ENTRIES_MAX);
-	if (kind == LEDGER_SIGNER || kind == LEDGER_SIGNER_BEFORE) {
-		memcpy(e.subject, roots[named].public_key, sizeof(e.subject));
-		memcpy(e.erasure, roots[named].public_key + sizeof(e.subject), sizeof(e.erasure));
-	}
-	memcpy(e.before, b->hash, sizeof(e.before));
-	ledger_encode(&e, b->p[b->n].entry);
-	ledger_hash(b->p[b->n].entry, b->hash);
-	b->kind[b->n] = kind;
-	sign(b, b->n++, signer);
-}
-
-static void
-turn(struct book *b, unsigned before, unsigned now, unsigned signer)
-{
-	put(b, LEDGER_SIGNER, now, before);
-	put(b, LEDGER_SIGNER_BEFORE, before, signer);
-}
-
-/* Two rotations, and two other entries before, between and behind them; all that is signed anew is by ${signer}. */
-static void
-rotated(struct book *b, unsigned signer)
-{
-	begin(b);
-	for (unsigned i = 0; i < 2; i++) {
-		put(b, LEDGER_WHOLE, 0, signer);
-		put(b, LEDGER_KEYS, 0, signer);
-		turn(b, i, i + 1, signer);
-	}
-	put(b, LEDGER_PART, 0, signer);
-	put(b, LEDGER_WHOLE, 0, signer);
-}
-
-/* What both walks say of the first ${n} entries, from that key on: the doubt, or BROKEN. And whom they trust then. */
+/* What both walks say of the first ${n} entries from that key on: the doubt, or BROKEN; and whom they trust. */
 static uint64_t
 walked(const struct book *b, size_t n, unsigned from, uint8_t trusted[static SEAL_PUBLIC_LEN])
 {
@@ -104,14 +32,15 @@ walked(const struct book *b, size_t n, unsigned from, uint8_t trusted[static SEA
 	struct ledger_walk server;
 	struct ledger_entry e;
 
-	ledger_walk_begin(&server, vault, roots[from].public_key);
-	pdv_ledger_walk_begin(&client, vault, roots[from].public_key);
+	ledger_walk_begin(&server, book_vault, book_keys[from].public_key);
+	pdv_ledger_walk_begin(&client, book_vault, book_keys[from].public_key);
 	for (size_t i = 0; i < n; i++) {
 		enum status rc = ledger_walk_next(&server, &b->p[i], &e);
 
 		memcpy(p.entry, b->p[i].entry, sizeof(p.entry));
 		memcpy(p.signature, b->p[i].signature, sizeof(p.signature));
-		assert_int_equal(pdv_ledger_walk_next(&client, &p, &said), rc == STATUS_OK ? PDV_OK : PDV_DATA_LOSS);
+		assert_int_equal(pdv_ledger_walk_next(&client, &p, &said),
+		    rc == STATUS_OK ? PDV_OK : PDV_DATA_LOSS);
 		if (rc != STATUS_OK)
 			return BROKEN;
 		assert_int_equal((int)e.kind, (int)said.kind);
@@ -160,14 +89,14 @@ assert_as_meant(const struct book *b)
 {
 	uint8_t trusted[SEAL_PUBLIC_LEN];
 
-	for (unsigned from = 0; from < KEYS; from++)
+	for (unsigned from = 0; from < BOOK_KEYS; from++)
 		for (size_t n = 0; n <= b->n; n++)
 			assert_true((walked(b, n, from, trusted) == 0) == is_proven(b, n, from));
 	for (unsigned from = 0; from <= 2; from++) {
 		assert_int_equal(walked(b, b->n, from, trusted), 0);
-		assert_memory_equal(trusted, roots[2].public_key, sizeof(trusted));
+		assert_memory_equal(trusted, book_keys[2].public_key, sizeof(trusted));
 	}
-	assert_int_not_equal(walked(b, b->n, STRANGER, trusted), 0);
+	assert_int_not_equal(walked(b, b->n, BOOK_STRANGER, trusted), 0);
 }
 
 /* A vault that never had another key: each entry must be signed with it. */
@@ -177,10 +106,10 @@ one_key(void **state)
 	struct book b;
 
 	(void)state;
-	begin(&b);
+	book_begin(&b);
 	assert_int_equal(doubt(&b, 0), 0);
 	for (unsigned i = 0; i < 5; i++)
-		put(&b, LEDGER_WHOLE, 0, 0);
+		book_put(&b, LEDGER_WHOLE, 0, 0);
 	assert_int_equal(doubt(&b, 0), 0);
 	assert_int_equal(doubt(&b, 1), 1);
 	for (size_t i = 0; i < b.n; i++) {
@@ -198,11 +127,11 @@ static void
 orders(void **state)
 {
 	struct book b;
-	size_t free_at[ENTRIES_MAX], free_n = 0, tried = 0;
-	unsigned earliest[ENTRIES_MAX], code[ENTRIES_MAX] = { 0 }, turns = 0;
+	size_t free_at[BOOK_ENTRIES], free_n = 0, tried = 0;
+	unsigned earliest[BOOK_ENTRIES], code[BOOK_ENTRIES] = { 0 }, turns = 0;
 
 	(void)state;
-	rotated(&b, 2);
+	book_rotated(&b, 2);
 	for (size_t i = 0; i < b.n; i++) {
 		turns += b.kind[i] == LEDGER_SIGNER;
 		if (b.kind[i] == LEDGER_SIGNER)
@@ -217,7 +146,7 @@ orders(void **state)
 		for (size_t i = 0; i < free_n; i++)
 			grows = grows && code[i] >= earliest[i] && (i == 0 || code[i] >= code[i - 1]);
 		for (size_t i = 0; i < free_n && grows; i++)
-			sign(&b, free_at[i], code[i]);
+			book_sign(&b, free_at[i], code[i]);
 		if (grows) {
 			assert_as_meant(&b);
 			tried++;
@@ -237,7 +166,7 @@ damaged(void **state)
 	struct book b;
 
 	(void)state;
-	rotated(&b, 2);
+	book_rotated(&b, 2);
 	for (unsigned from = 0; from <= 2; from++) {
 		for (size_t i = 0; i < b.n; i++) {
 			for (size_t at = 0; at < LEDGER_ENTRY_LEN; at++) {
@@ -263,31 +192,31 @@ forged(void **state)
 
 	(void)state;
 	/* A rotation of their own, behind all. */
-	rotated(&b, 2);
-	turn(&b, STRANGER, STRANGER, STRANGER);
+	book_rotated(&b, 2);
+	book_turn(&b, BOOK_STRANGER, BOOK_STRANGER, BOOK_STRANGER);
 	for (unsigned from = 0; from <= 2; from++)
 		assert_int_equal(doubt(&b, from), 11);
 	/* One that names the true key, so that nothing seems to change. */
-	rotated(&b, 2);
-	put(&b, LEDGER_SIGNER, 2, STRANGER);
+	book_rotated(&b, 2);
+	book_put(&b, LEDGER_SIGNER, 2, BOOK_STRANGER);
 	for (unsigned from = 0; from <= 2; from++)
 		assert_int_equal(doubt(&b, from), 11);
 	/* Themselves as the key before: of a rotation of the vault's, of theirs, and of none. */
-	begin(&b);
-	put(&b, LEDGER_SIGNER, 1, 0);
-	put(&b, LEDGER_SIGNER_BEFORE, STRANGER, 1);
+	book_begin(&b);
+	book_put(&b, LEDGER_SIGNER, 1, 0);
+	book_put(&b, LEDGER_SIGNER_BEFORE, BOOK_STRANGER, 1);
 	assert_int_equal(doubt(&b, 1), BROKEN);
-	begin(&b);
-	turn(&b, STRANGER, 1, STRANGER);
+	book_begin(&b);
+	book_turn(&b, BOOK_STRANGER, 1, BOOK_STRANGER);
 	assert_int_equal(doubt(&b, 1), 1);
-	begin(&b);
-	put(&b, LEDGER_SIGNER_BEFORE, STRANGER, 0);
+	book_begin(&b);
+	book_put(&b, LEDGER_SIGNER_BEFORE, BOOK_STRANGER, 0);
 	assert_int_equal(doubt(&b, 0), BROKEN);
 	/* Another past, handed over to the true key: who trusts that is not deceived. */
-	begin(&b);
-	put(&b, LEDGER_WHOLE, 0, STRANGER);
-	turn(&b, STRANGER, 1, STRANGER);
-	assert_int_equal(walked(&b, 2, STRANGER, trusted), 0);
+	book_begin(&b);
+	book_put(&b, LEDGER_WHOLE, 0, BOOK_STRANGER);
+	book_turn(&b, BOOK_STRANGER, 1, BOOK_STRANGER);
+	assert_int_equal(walked(&b, 2, BOOK_STRANGER, trusted), 0);
 	assert_int_equal(doubt(&b, 0), 1);
 	assert_int_equal(doubt(&b, 1), 1);
 }
@@ -299,13 +228,13 @@ given_up(void **state)
 	struct book b;
 
 	(void)state;
-	rotated(&b, 2);
-	put(&b, LEDGER_WHOLE, 0, 0);
+	book_rotated(&b, 2);
+	book_put(&b, LEDGER_WHOLE, 0, 0);
 	for (unsigned from = 0; from <= 2; from++)
 		assert_int_equal(doubt(&b, from), 11);
-	rotated(&b, 2);
-	turn(&b, 0, STRANGER, STRANGER);
-	put(&b, LEDGER_WHOLE, 0, STRANGER);
+	book_rotated(&b, 2);
+	book_turn(&b, 0, BOOK_STRANGER, BOOK_STRANGER);
+	book_put(&b, LEDGER_WHOLE, 0, BOOK_STRANGER);
 	for (unsigned from = 0; from <= 2; from++)
 		assert_int_equal(doubt(&b, from), 11);
 }
@@ -320,16 +249,17 @@ named(void **state)
 	struct book b;
 
 	(void)state;
-	rotated(&b, 2);
+	book_rotated(&b, 2);
 	for (size_t i = 1; i < 4; i++) {
 		memcpy(p.entry, b.p[i].entry, sizeof(p.entry));
 		memcpy(p.signature, b.p[i].signature, sizeof(p.signature));
-		assert_int_equal(pdv_ledger_verify(&p, vault, roots[i == 2 ? 0 : 2].public_key, &e), PDV_OK);
+		assert_int_equal(
+		    pdv_ledger_verify(&p, book_vault, book_keys[i == 2 ? 0 : 2].public_key, &e), PDV_OK);
 		assert_int_equal((int)e.kind, (int)b.kind[i]);
-		assert_memory_equal(e.signing_key, i == 1 ? none : roots[i == 2].public_key, sizeof(none));
+		assert_memory_equal(e.signing_key, i == 1 ? none : book_keys[i == 2].public_key, sizeof(none));
 	}
 	p.entry[66] = PDV_LEDGER_SIGNER_BEFORE + 1;
-	assert_int_equal(pdv_ledger_verify(&p, vault, roots[2].public_key, &e), PDV_DATA_LOSS);
+	assert_int_equal(pdv_ledger_verify(&p, book_vault, book_keys[2].public_key, &e), PDV_DATA_LOSS);
 }
 
 int
