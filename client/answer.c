@@ -227,6 +227,7 @@ answer_get_erasure(struct pdv_result *r, const ProtobufCMessage *m,
 	e->ledger = taker_proof(&k, from->ledger);
 	e->key_backup_count = from->n_backups;
 	e->final_time = taker_time(&k, from->final_time);
+	e->class_ = taker_token(&k, from->class_);
 	r->erasure = e;
 	return k.code;
 }
@@ -285,6 +286,11 @@ answer_get_status(struct pdv_result *r, const ProtobufCMessage *m,
 	s->erased = from->erased;
 	s->anchor_class = taker_token(&k, from->anchor_class);
 	s->anchor_class_reason = taker_token(&k, from->anchor_class_reason);
+	s->class_ = taker_token(&k, from->class_);
+	s->class_reason = taker_token(&k, from->class_reason);
+	s->seals_failing = from->seals_failing;
+	s->open_jobs = from->open_jobs;
+	s->job_update_time = taker_time(&k, from->job_update_time);
 	s->uptime_seconds = from->uptime_seconds;
 	s->read_only = from->read_only != 0;
 	s->read_only_reason = taker_token(&k, from->read_only_reason);

@@ -85,6 +85,7 @@ ask_get_identity(struct bump *memory, const void *request, ProtobufCMessage **ou
 	pdvault__v1__get_identity_request__init(m);
 	*out = &m->base;
 	m->subject = maker_id(from->bytes);
+	maker_keep(&k, from->bytes, 1);
 	return k.code;
 }
 
@@ -124,6 +125,7 @@ ask_update_identity(struct bump *memory, const void *request, ProtobufCMessage *
 	pdvault__v1__update_identity_request__init(m);
 	*out = &m->base;
 	m->subject = maker_id(from->subject.bytes);
+	maker_keep(&k, from->subject.bytes, 1);
 	m->identity = maker_identity(&k, from->identity);
 	m->update_mask = maker_mask(&k, from->mask, from->mask_count);
 	maker_put(&m->etag, from->etag);
@@ -143,6 +145,7 @@ ask_get_billing(struct bump *memory, const void *request, ProtobufCMessage **out
 	pdvault__v1__get_billing_request__init(m);
 	*out = &m->base;
 	m->subject = maker_id(from->bytes);
+	maker_keep(&k, from->bytes, 1);
 	return k.code;
 }
 
@@ -159,6 +162,7 @@ ask_update_billing(struct bump *memory, const void *request, ProtobufCMessage **
 	pdvault__v1__update_billing_request__init(m);
 	*out = &m->base;
 	m->subject = maker_id(from->subject.bytes);
+	maker_keep(&k, from->subject.bytes, 1);
 	m->billing = maker_billing(&k, from->billing);
 	m->update_mask = maker_mask(&k, from->mask, from->mask_count);
 	maker_put(&m->etag, from->etag);
@@ -201,6 +205,7 @@ ask_append_transactions(struct bump *memory, const void *request, ProtobufCMessa
 	if (from->transactions == NULL || from->count == 0 || from->count > PDV_APPEND_MAX)
 		return PDV_INVALID_ARGUMENT;
 	m->subject = maker_id(from->subject.bytes);
+	maker_keep(&k, from->subject.bytes, 1);
 	if ((items = maker_messages(&k, &list, from->count, sizeof(*items))) == NULL)
 		return k.code;
 	for (i = 0; i < from->count; i++)
@@ -240,6 +245,7 @@ ask_list_transactions(struct bump *memory, const void *request, ProtobufCMessage
 	pdvault__v1__list_transactions_request__init(m);
 	*out = &m->base;
 	m->subject = maker_id(from->subject.bytes);
+	maker_keep(&k, from->subject.bytes, 1);
 	m->page_size = from->page_size;
 	maker_put(&m->page_token, from->page_token);
 	return k.code;
@@ -259,6 +265,7 @@ ask_erase_subject(struct bump *memory, const void *request, ProtobufCMessage **o
 	pdvault__v1__erase_subject_request__init(m);
 	*out = &m->base;
 	m->subject = maker_id(from->subject.bytes);
+	maker_keep(&k, from->subject.bytes, 1);
 	if (!maker_list_ok(&k, from->categories, from->category_count) ||
 	    (m->categories = maker_room(&k, from->category_count, sizeof(*m->categories))) == NULL)
 		return k.code;

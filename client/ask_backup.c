@@ -3,13 +3,6 @@
 #include "client/maker.h"
 #include "pdvault/v1/backup.pb-c.h"
 
-/* Bytes of the caller's, only read. */
-static ProtobufCBinaryData
-lend(const uint8_t *p, size_t len)
-{
-	return (ProtobufCBinaryData){.len = len, .data = (uint8_t *)(uintptr_t)p};
-}
-
 enum pdv_code
 ask_begin_backup(struct bump *memory, const void *request, ProtobufCMessage **out,
     struct method_asked *asked)
@@ -49,10 +42,10 @@ ask_read_backup(struct bump *memory, const void *request, ProtobufCMessage **out
 		return PDV_INVALID_ARGUMENT;
 	m->session = maker_id(from->session);
 	m->table = maker_lend(from->table);
-	m->from = lend(from->from, from->from_length);
-	m->to = lend(from->to, from->to_length);
+	m->from = maker_bytes(from->from, from->from_length);
+	m->to = maker_bytes(from->to, from->to_length);
 	if (from->digest != NULL)
-		m->digest = lend(from->digest, PDV_BACKUP_DIGEST_LEN);
+		m->digest = maker_bytes(from->digest, PDV_BACKUP_DIGEST_LEN);
 	return k.code;
 }
 
@@ -69,7 +62,7 @@ ask_finish_backup(struct bump *memory, const void *request, ProtobufCMessage **o
 	pdvault__v1__finish_backup_request__init(m);
 	*out = &m->base;
 	m->session = maker_id(from->session);
-	m->digest = lend(from->digest, sizeof(from->digest));
+	m->digest = maker_bytes(from->digest, sizeof(from->digest));
 	return k.code;
 }
 

@@ -12,11 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <sodium.h>
-
 #include "client/client.h"
 #include "client/flight.h"
-#include "client/transport/engine.h"
+#include "client/home.h"
 #include "client/transport/must.h"
 #include "client/transport/tls_context.h"
 
@@ -49,12 +47,10 @@ struct pdv_client {
 	bool armed;
 	nng_time rings; /* when the timer will, if armed */
 	struct epochs epochs;
+	struct erased erased; /* has a lock of its own */
 	uint64_t ended;
 	uint64_t retries;
 };
-
-/* The process in which nng was started; nng does not survive a fork. */
-static _Atomic pid_t home;
 
 /* Is this thread in a callback of ours? */
 static _Thread_local bool in_callback;
@@ -75,6 +71,12 @@ struct servers *
 client_servers(struct pdv_client *c)
 {
 	return &c->servers;
+}
+
+struct erased *
+client_erased(struct pdv_client *c)
+{
+	return &c->erased;
 }
 
 bool
@@ -147,6 +149,7 @@ client_landed(struct pdv_client *c, struct flight *f, struct call *call)
 {
 	struct call *next;
 
+	erased_see(&c->erased, call);
 	lock(c);
 	c->ended++;
 	/* When the handle is being freed the timer ends those that wait: none of them was sent. */
@@ -334,6 +337,7 @@ destroy(struct pdv_client *c)
 	servers_close(&c->servers);
 	must(pthread_cond_destroy(&c->quiet) == 0);
 	must(pthread_mutex_destroy(&c->lock) == 0);
+	erased_fini(&c->erased);
 	free(c->flights);
 	free(c);
 }
@@ -374,6 +378,7 @@ make(const struct pdv_client_options *o, struct pdv_client **out,
 	atomic_init(&c->running, 0);
 	must(pthread_mutex_init(&c->lock, NULL) == 0);
 	must(pthread_cond_init(&c->quiet, NULL) == 0);
+	erased_init(&c->erased);
 	if ((code = servers_open(&c->servers, o, why)) == PDV_OK)
 		code = make_flights(c, o->in_flight > 0 ? o->in_flight : PDV_IN_FLIGHT_DEFAULT);
 	if (code == PDV_OK)
@@ -394,23 +399,6 @@ check_options(const struct pdv_client_options *o, char why[static PDV_WHY_LEN])
 	return PDV_OK;
 }
 
-/* nng may be started in one process only. */
-static enum pdv_code
-start(char why[static PDV_WHY_LEN])
-{
-	pid_t here = getpid(), first = 0;
-
-	if (!atomic_compare_exchange_strong(&home, &first, here) && first != here) {
-		snprintf(why, PDV_WHY_LEN, "a parent process has used the library: fork first");
-		return PDV_FAILED_PRECONDITION;
-	}
-	if (sodium_init() < 0 || engine_register() != PDV_OK) {
-		snprintf(why, PDV_WHY_LEN, "nng is not of version 1.5, or cannot be used");
-		return PDV_FAILED_PRECONDITION;
-	}
-	return PDV_OK;
-}
-
 enum pdv_code
 pdv_client_new(const struct pdv_client_options *options, struct pdv_client **out, char *why)
 {
@@ -419,7 +407,7 @@ pdv_client_new(const struct pdv_client_options *options, struct pdv_client **out
 
 	if (why == NULL)
 		why = unwanted;
-	if ((code = check_options(options, why)) != PDV_OK || (code = start(why)) != PDV_OK)
+	if ((code = check_options(options, why)) != PDV_OK || (code = home_enter(why)) != PDV_OK)
 		return code;
 	return make(options, out, why);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "client/epochs.h"
+#include "client/erased.h"
 #include "pdvault/code.h"
 
 struct call;
@@ -46,6 +47,9 @@ void client_check(struct pdv_client *c);
 /* --- for flight.c --- */
 
 struct servers *client_servers(struct pdv_client *c);
+
+/* client_erased(c): who wants to know of erasures; for client/blob/ too. */
+struct erased *client_erased(struct pdv_client *c);
 
 /* client_closing(c): has pdv_client_free begun? */
 bool client_closing(struct pdv_client *c);

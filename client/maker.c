@@ -8,6 +8,12 @@ maker_lend(const char *s)
 	return (char *)(uintptr_t)s;
 }
 
+ProtobufCBinaryData
+maker_bytes(const uint8_t *p, size_t len)
+{
+	return (ProtobufCBinaryData){.len = len, .data = (uint8_t *)(uintptr_t)p};
+}
+
 void
 maker_put(char **field, const char *s)
 {

@@ -27,6 +27,9 @@ struct maker {
 /* maker_lend(s): ${s}, only to be read, though protobuf-c's structs lack the const. */
 char *maker_lend(const char *s);
 
+/* maker_bytes(p, len): ${len} bytes of the caller's, only to be read. */
+ProtobufCBinaryData maker_bytes(const uint8_t *p, size_t len);
+
 /* maker_put(field, s): let ${field} be ${s}, or what it is when ${s} is NULL. */
 void maker_put(char **field, const char *s);
 

@@ -27,6 +27,9 @@
 	    pdv_transaction_append, true)                                                    \
 	X(LIST_TRANSACTIONS, list_transactions, Vault, ListTransactions,                     \
 	    pdv_transaction_page, false)                                                     \
+	X(GENERATE_DATA_KEYS, generate_data_keys, Vault, GenerateDataKeys,                   \
+	    pdv_data_key_request, false)                                                     \
+	X(OPEN_DATA_KEYS, open_data_keys, Vault, OpenDataKeys, pdv_data_key_opening, false)  \
 	X(ERASE_SUBJECT, erase_subject, Rights, EraseSubject, pdv_erase, true)               \
 	X(GET_ERASURE, get_erasure, Rights, GetErasure, pdv_erasure_id, false)               \
 	X(LIST_LEDGER, list_ledger, Admin, ListLedger, pdv_ledger_page, false)                \
@@ -50,6 +53,7 @@ enum method_id { METHODS(METHOD_ID) METHOD_COUNT };
 struct method_asked {
 	const uint8_t *ids; /* ${count} of them, PDV_ID_LEN bytes each, or NULL */
 	size_t count;
+	size_t items; /* how many things that have no id */
 };
 
 struct method {

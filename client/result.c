@@ -183,6 +183,20 @@ pdv_result_next_page(const struct pdv_result *r)
 	return has(r, METHOD_LIST_TRANSACTIONS) ? r->next_page : NULL;
 }
 
+const struct pdv_data_key *
+pdv_result_data_keys(const struct pdv_result *r, size_t *count)
+{
+	*count = has(r, METHOD_GENERATE_DATA_KEYS) ? r->data_key_count : 0;
+	return *count > 0 ? r->data_keys : NULL;
+}
+
+const struct pdv_data_key_outcome *
+pdv_result_data_key_outcomes(const struct pdv_result *r, size_t *count)
+{
+	*count = has(r, METHOD_OPEN_DATA_KEYS) ? r->data_key_outcome_count : 0;
+	return *count > 0 ? r->data_key_outcomes : NULL;
+}
+
 const struct pdv_erasure *
 pdv_result_erasure(const struct pdv_result *r)
 {

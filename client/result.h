@@ -43,6 +43,10 @@ struct pdv_result {
 	const struct pdv_transaction *transactions;
 	size_t transaction_count;
 	const char *next_page;
+	const struct pdv_data_key *data_keys;
+	size_t data_key_count;
+	const struct pdv_data_key_outcome *data_key_outcomes;
+	size_t data_key_outcome_count;
 	const struct pdv_erasure *erasure;
 	const struct pdv_ledger_proof *ledger;
 	size_t ledger_count;

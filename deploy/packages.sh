@@ -5,10 +5,10 @@
 set -euo pipefail
 
 build=(cmake gcc libc6-dev libcsv-dev libgfshare-dev libinih-dev libjansson-dev
-	liblmdb-dev libmicrohttpd-dev libnng-dev libprotobuf-c-dev libsodium-dev libssl-dev
-	libutf8proc-dev ninja-build openssl pkg-config protobuf-c-compiler)
+	liblmdb-dev libmicrohttpd-dev libnng-dev libp11-kit-dev libprotobuf-c-dev libsodium-dev
+	libssl-dev libtss2-dev libutf8proc-dev ninja-build openssl pkg-config protobuf-c-compiler)
 test=(binutils btrfs-progs e2fsprogs gdb kmod libcmocka-dev lmdb-utils mount procps python3 python3-lmdb
-	python3-nacl spin strace tshark user-mode-linux xfsprogs)
+	python3-nacl softhsm2 spin strace swtpm tshark user-mode-linux xfsprogs)
 nightly=(clang clang-tidy libclang-rt-14-dev llvm)
 
 of() {

@@ -264,6 +264,14 @@ demo() {
 	run 0 "$bin/pdvault" subject update "$subject" --input "$dir/update.json"
 	run 0 "$bin/pdvault" subject find --phone - <<<'+39 06 5550-777'
 
+	step 'seal a file that is kept elsewhere, so that it dies with them, and open it'
+	echo 'what somebody said' >"$dir/chat"
+	run 0 "$bin/pdvault" blob seal "$dir/chat" "$dir/chat.blob" --subject "$subject" --category content
+	run 0 "$bin/pdvault" blob open "$dir/chat.blob" "$dir/chat.again"
+	cmp "$dir/chat" "$dir/chat.again" || fail 'what was opened is not what was sealed'
+
+	rotate
+
 	step 'erase it'
 	run 0 "$bin/pdvault" subject erase "$subject" --yes --json
 	erasure=$(grep -o 'era_[a-z2-7]*' "$dir/out" | head -n 1)
@@ -273,6 +281,9 @@ demo() {
 	run 4 "$bin/pdvault" subject get "$subject"
 	run 3 "$bin/pdvault" subject find --email - <<<'bruno.marchetti@example.com'
 	run 3 "$bin/pdvault" subject find --account 1002
+
+	step 'the file that was kept elsewhere does not open any more (4)'
+	run 4 "$bin/pdvault" blob open "$dir/chat.blob" "$dir/chat.again"
 
 	step 'the erasure stands in the ledger, signed; a copy of it is verified without the vault'
 	run 0 "$bin/pdvault" ledger export "$dir/ledger"
@@ -287,6 +298,26 @@ demo() {
 	fi
 	say 'none found'
 	disaster
+}
+
+# Another key for the seal, and other keys for everybody, while others read: no request fails.
+rotate() {
+	local load status=0
+
+	step 'other keys for the seal and for everybody, under load'
+	"$bin/pdvault-bench" --subjects 2000 --state "$dir/load.ids" --connections 2 --in-flight 8 --rounds 1 \
+		--seconds 5 --warm-up 1 >"$dir/load" 2>&1 &
+	load=$!
+	for _ in {1..100}; do
+		! grep -q '^created 2000' "$dir/load" || break
+		sleep 0.1
+	done
+	run 0 "$bin/pdvault" key rotate seal
+	run 0 "$bin/pdvault" key rotate subjects --rate full
+	wait "$load" || status=$?
+	sed 's/^/     /' "$dir/load"
+	[ "$status" -eq 0 ] && grep -q '^load .* errors 0 ' "$dir/load" || fail 'a request failed'
+	run 0 "$bin/pdvault" seal list
 }
 
 # Disks fail; whoever was erased stays erased.

@@ -30,6 +30,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 	X(ANCHOR_ERROR, "anchor_error", ERROR)                \
 	X(ANCHOR_WRITTEN, "anchor_written", WARN)             \
 	X(ANCHOR_RETIRED, "anchor_retired", WARN)             \
+	X(ANCHOR_OPENED, "anchor_opened", ERROR)              \
 	X(RECOVERY, "recovery", INFO)                         \
 	X(RECOVERY_REFUSED, "recovery_refused", ERROR)        \
 	X(SEAL, "seal", ERROR)                                \

@@ -32,6 +32,7 @@ build(void)
 	add(service_subject_methods, service_subject_count);
 	add(service_billing_methods, service_billing_count);
 	add(service_transaction_methods, service_transaction_count);
+	add(service_data_key_methods, service_data_key_count);
 	add(service_erasure_methods, service_erasure_count);
 	add(service_ledger_methods, service_ledger_count);
 	add(service_admin_methods, service_admin_count);

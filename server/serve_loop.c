@@ -111,6 +111,7 @@ tick(struct serve *s, uint64_t now, uint64_t *watchdog_at)
 	uint64_t every = notify_watchdog_ns();
 
 	gauges(s);
+	vault_watch(s->vault);
 	pulse_tick(&s->pulse, s->writer, now);
 	if (every != 0 && now >= *watchdog_at && pulse_stuck(&s->pulse, now) == NULL) {
 		(void)notify_send("WATCHDOG=1");

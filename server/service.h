@@ -103,11 +103,11 @@ enum status service_remember(const struct service_once *o, const struct keyring 
 
 /* Rows of the method table; methods.c puts them together. */
 extern const struct method service_subject_methods[], service_billing_methods[],
-    service_transaction_methods[], service_erasure_methods[], service_ledger_methods[], service_admin_methods[],
-    service_backup_methods[], service_keys_methods[];
+    service_transaction_methods[], service_data_key_methods[], service_erasure_methods[],
+    service_ledger_methods[], service_admin_methods[], service_backup_methods[], service_keys_methods[];
 extern const unsigned service_subject_count, service_billing_count, service_transaction_count,
-    service_erasure_count, service_ledger_count, service_admin_count, service_backup_count,
-    service_keys_count;
+    service_data_key_count, service_erasure_count, service_ledger_count, service_admin_count,
+    service_backup_count, service_keys_count;
 
 /* Rules that need more than one field; in service_subject.c. */
 enum status service_validate_identity(struct call *c, const Pdvault__V1__Identity *id) MUST_USE;

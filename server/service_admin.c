@@ -33,7 +33,10 @@ set_class(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatusRe
 {
 	r->anchor_class = (char *)(uintptr_t)arena_copy(c->arena, bytes_of(&s->anchor_class, 1)).p;
 	r->anchor_class_reason = text(s->anchor_class_why);
-	return r->anchor_class != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+	r->class_ = (char *)(uintptr_t)arena_copy(c->arena, bytes_of(&s->class, 1)).p;
+	r->class_reason = text(s->class_why);
+	r->seals_failing = s->seals_failing;
+	return r->anchor_class != NULL && r->class_ != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 /* 0 is never. */
@@ -121,6 +124,14 @@ set_backups(struct call *c, const struct vault_status *s, Pdvault__V1__GetStatus
 	return list_resurrections(c, s, r);
 }
 
+/* In milliseconds what is kept in seconds. */
+static enum status
+set_jobs(struct call *c, Pdvault__V1__GetStatusResponse *r)
+{
+	r->open_jobs = (uint32_t)metrics_get(METRIC_JOBS_OPEN);
+	return set_time(c, (int64_t)metrics_get(METRIC_JOB_UPDATED) * 1000, &r->job_update_time);
+}
+
 static enum status
 get_status(struct vault *v, struct call *c)
 {
@@ -155,7 +166,8 @@ get_status(struct vault *v, struct call *c)
 	r->signing_key = (ProtobufCBinaryData){ SEAL_PUBLIC_LEN, public_key };
 	r->ledger_entries = s.ledger_entries;
 	c->response = &r->base;
-	if ((rc = set_class(c, &s, r)) != STATUS_OK || (rc = set_backups(c, &s, r)) != STATUS_OK)
+	if ((rc = set_class(c, &s, r)) != STATUS_OK || (rc = set_jobs(c, r)) != STATUS_OK ||
+	    (rc = set_backups(c, &s, r)) != STATUS_OK)
 		return rc;
 	return list_seals(c, &s, r);
 }

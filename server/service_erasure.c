@@ -7,6 +7,7 @@
 #include "server/metrics.h"
 #include "server/mutant.h"
 #include "server/service.h"
+#include "server/store/seals.h"
 #include "server/store/erasure.h"
 #include "server/store/ledger.h"
 #include "server/store/subject.h"
@@ -265,6 +266,15 @@ judge_final(struct vault *v, struct call *c, const struct erasure *e, const stru
 	return (r->final_time = service_time(c, end)) != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+/* "": a restore brought it, and nobody here knows. NULL: no memory. */
+static char *
+class_of(struct vault *v, struct call *c, const struct erasure *e)
+{
+	char class = e->class != 0 ? seals_class(v, e->epoch, e->class) : 0;
+
+	return (char *)(uintptr_t)arena_copy(c->arena, bytes_of(&class, 1)).p;
+}
+
 static enum status
 get_erasure(struct vault *v, struct call *c)
 {
@@ -285,6 +295,8 @@ get_erasure(struct vault *v, struct call *c)
 	reader_end(rd);
 	if (rc != STATUS_OK)
 		return rc;
+	if ((r->class_ = class_of(v, c, e)) == NULL)
+		return STATUS_NO_MEMORY;
 	r->erasure = q->erasure;
 	r->subject = (ProtobufCBinaryData){ SUBJECT_ID_LEN, e->subject };
 	r->epoch = e->epoch;

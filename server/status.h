@@ -26,11 +26,15 @@
 	X(OTHER_VAULT, NOT_FOUND, "SUBJECT_OF_ANOTHER_VAULT",                                      \
 	    "the subject id belongs to another vault")                                             \
 	X(NO_RECORD, NOT_FOUND, "RECORD_NOT_FOUND", "the subject has no such record")              \
+	X(NO_DATA_KEY, INVALID_ARGUMENT, "DATA_KEY_INVALID",                                       \
+	    "no data key of this subject, category and context: damaged, or of another")           \
 	X(NO_ERASURE, NOT_FOUND, "ERASURE_NOT_FOUND", "there is no such erasure")                  \
 	X(NO_SESSION, NOT_FOUND, "SESSION_NOT_FOUND",                                              \
 	    "the backup's session has ended: begin again")                                         \
 	X(NO_JOB, NOT_FOUND, "JOB_NOT_FOUND", "there is no such job")                              \
 	X(NO_SEAL, NOT_FOUND, "SEAL_NOT_FOUND", "the configuration has no seal of that name")      \
+	X(TOO_SOON, FAILED_PRECONDITION, "SEAL_TOO_SOON",                                          \
+	    "the seal's version is younger than its wear allows another")                         \
 	X(JOB_ENDED, FAILED_PRECONDITION, "JOB_ENDED", "the job has ended")                        \
 	X(JOBS, RESOURCE_EXHAUSTED, "TOO_MANY_JOBS", "too many jobs wait")                         \
 	X(NO_KEY_BACKUP, NOT_FOUND, "KEY_BACKUP_NOT_FOUND", "there is no such key backup")         \

@@ -15,7 +15,7 @@
 
 /*
  * Of a string or bytes field: len is its greatest length in bytes (for bytes: the exact one, unless count is
- * 0); of a repeated one, count is how many. least 1: it must be there.
+ * 0; 0: the method looks at it itself); of a repeated one, count is how many. least 1: it must be there.
  */
 struct rule {
 	const ProtobufCMessageDescriptor *message;
@@ -80,6 +80,11 @@ static const struct rule rules[] = {
 	{ M(append_transactions_request), "transactions", 1, VALIDATE_TRANSACTIONS_MAX, 0, NULL, NULL },
 	{ M(list_transactions_request), "subject", 1, 1, SUBJECT_ID_LEN, NULL, NULL },
 	{ M(list_transactions_request), "page_token", 0, 1, 64, NULL, NULL },
+	{ M(generate_data_keys_request), "subject", 1, 1, SUBJECT_ID_LEN, NULL, NULL },
+	{ M(generate_data_keys_request), "context", 0, 0, VALIDATE_CONTEXT_MAX, NULL, NULL },
+	{ M(open_data_keys_request), "subject", 1, 1, SUBJECT_ID_LEN, NULL, NULL },
+	{ M(open_data_keys_request), "context", 0, 0, VALIDATE_CONTEXT_MAX, NULL, NULL },
+	{ M(open_data_keys_request), "wrapped", 1, VALIDATE_DATA_KEYS_MAX, 0, NULL, NULL },
 	{ M(erase_subject_request), "subject", 1, 1, SUBJECT_ID_LEN, NULL, NULL },
 	{ M(erase_subject_request), "categories", 0, 8, 0, NULL, NULL },
 	{ M(get_erasure_request), "erasure", 1, 1, 16, NULL, NULL },
@@ -131,6 +136,14 @@ check_string(struct walk *w, const struct rule *r, const char *s)
 		(void)call_violates(w->c, r->form_name, "%s", w->path);
 }
 
+static bool
+length_ok(const struct rule *r, size_t len)
+{
+	if (r->len == 0)
+		return true;
+	return r->count > 0 ? len == r->len : len <= r->len;
+}
+
 static void walk_message(struct walk *w, const ProtobufCMessage *m);
 
 static void
@@ -144,8 +157,7 @@ check_value(struct walk *w, const struct rule *r, const ProtobufCFieldDescriptor
 		break;
 	case PROTOBUF_C_TYPE_BYTES:
 		must(r != NULL);
-		if (r->count > 0 ? ((const ProtobufCBinaryData *)member)->len != r->len :
-		    ((const ProtobufCBinaryData *)member)->len > r->len)
+		if (!length_ok(r, ((const ProtobufCBinaryData *)member)->len))
 			(void)call_violates(w->c, "WRONG_LENGTH", "%s", w->path);
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE:

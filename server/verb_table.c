@@ -19,15 +19,16 @@ doctor(const struct config *c, const struct verb_options *o)
 }
 
 static const struct verb verbs[] = {
-	{ "init", NULL, verb_init, "make a new vault: store, anchor and key file" },
-	{ "run", NULL, serve, "serve until SIGTERM; SIGHUP reads the certificates again" },
+	{ "init", NULL, verb_init, "make a new vault: store, anchor and what its seals keep" },
+	{ "run", NULL, serve, "serve until SIGTERM; SIGHUP reads certificates and new seals again" },
 	{ "check", NULL, verb_check, "say whether the server could start" },
 	{ "doctor", NULL, doctor, "what is wrong with machine and vault, and what mends it" },
 	{ "anchor", "verify", verb_anchor_verify, "read every file of the anchor; the server is down" },
 	{ "anchor", "move", verb_anchor_move, "from the files --from to those of the configuration" },
 	{ "restore", NULL, verb_restore, "a vault out of its backups, into an empty place" },
 	{ "drill", NULL, verb_drill, "try such a restore in a folder of its own, and remove it again" },
-	{ "recover", NULL, verb_recover, "with --previous: take a store that is refused back by one commit" },
+	{ "recover", NULL, verb_recover, "with --previous: take a store that is refused back by one commit;\n"
+	    "                 with --recovery: new keys for seals that are lost" },
 };
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_LIST };
@@ -56,7 +57,8 @@ static const struct row {
 	{ "keys", "DIR", ONE(OPTION_TEXT, keys, verb_restore), "only restore takes --keys",
 	    "restore: a backup of keys" },
 	{ "recovery", "FILE", LIST(recovery, RECOVERY_SHARES_MAX, verb_restore),
-	    "only restore takes --recovery", "restore: the recovery secret, or each of its shares" },
+	    "only restore and recover take --recovery",
+	    "restore, recover: the recovery secret, or each of its shares" },
 	{ "living", "DIR", ONE(OPTION_TEXT, living, verb_restore), "only restore takes --living",
 	    "restore: instead of --keys, the store of a vault that lacks records" },
 	{ "ledger", "FILE", ONE(OPTION_TEXT, ledger, verb_restore), "only restore takes --ledger",
@@ -154,11 +156,12 @@ verb_misused(const struct verb *v, const struct verb_options *o)
 {
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (options[i].verb != NULL && options[i].verb != v->run && is_given(&options[i], o) &&
+		    !(v->run == verb_recover && options[i].place == offsetof(struct verb_options, recovery)) &&
 		    !(v->run == verb_drill && options[i].verb == verb_restore && options[i].place !=
 		    offsetof(struct verb_options, report)))
 			return options[i].misused;
-	if (v->run == verb_recover && !o->previous)
-		return "recover needs --previous";
+	if (v->run == verb_recover && o->previous == (o->recovery.count > 0))
+		return "recover needs --previous or --recovery";
 	if (v->run == verb_drill && (o->place == NULL || o->living != NULL))
 		return "drill needs --place, and --keys";
 	if (v->run != verb_restore && v->run != verb_drill)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/backup/recovery.h"
 #include "client/transport/tls_context.h"
 #include "server/access/access.h"
 #include "server/harden.h"
@@ -235,6 +236,35 @@ verb_anchor_move(const struct config *c, const struct verb_options *o)
 	return rc;
 }
 
+/* All seals that open are lost, but not the recovery secret. */
+static enum status
+recover_seals(const struct verb_options *o, struct vault_options *vo)
+{
+	struct recovery_pair *pair = secret_alloc(sizeof(*pair));
+	struct anchor_recovery *r = secret_alloc(sizeof(*r));
+	struct backup_fault f;
+	unsigned count = 0;
+	enum status rc = STATUS_NO_MEMORY;
+
+	if (pair == NULL || r == NULL)
+		goto out;
+	if (recovery_read(o->recovery.path, o->recovery.count, pair, &f) != BACKUP_OK) {
+		rc = STATUS_REFUSED;
+		log_event(LOG_FATAL, LOG_S(WHAT, "no recovery secret"), LOG_S(WHY, f.text));
+		goto out;
+	}
+	memcpy(r->public, pair->public, sizeof(r->public));
+	memcpy(r->secret, pair->secret, sizeof(r->secret));
+	vo->recovery = r;
+	if ((rc = custody_reseal(vo, &count)) == STATUS_OK)
+		(void)printf("the vault opens; seals that have a new key: %u\n", count);
+	vo->recovery = NULL;
+out:
+	secret_free(pair, sizeof(*pair));
+	secret_free(r, sizeof(*r));
+	return rc;
+}
+
 enum status
 verb_recover(const struct config *c, const struct verb_options *o)
 {
@@ -243,6 +273,11 @@ verb_recover(const struct config *c, const struct verb_options *o)
 	uint64_t erasures;
 	enum status rc = begin(c, o, &vo);
 
+	if (rc == STATUS_OK && !o->previous) {
+		rc = recover_seals(o, &vo);
+		secret_end();
+		return rc;
+	}
 	if (rc == STATUS_OK && (rc = custody_previous(&vo, &erasures)) == STATUS_OK)
 		(void)printf("gone back by one commit. What it held is lost; erasures in it: %" PRIu64
 		    "%s\n", erasures, erasures > 0 ? ": ask for them AGAIN" : "");

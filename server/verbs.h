@@ -24,7 +24,7 @@ struct verb_options {
 	bool force_class_d;
 	bool previous;			/* recover */
 	struct verb_paths from;		/* anchor move */
-	struct verb_paths data, recovery;	/* restore, as all that follow */
+	struct verb_paths data, recovery;	/* restore, as all that follow; recovery also recover */
 	const char *keys, *living, *ledger, *head, *accept, *report, *place;
 };
 
@@ -69,7 +69,7 @@ enum status verb_anchor_verify(const struct config *c, const struct verb_options
 /* custody_move() from o->from to what ${c} names. */
 enum status verb_anchor_move(const struct config *c, const struct verb_options *o) MUST_USE;
 
-/* custody_previous(); the command line had --previous. */
+/* custody_previous() with --previous, custody_reseal() with --recovery. */
 enum status verb_recover(const struct config *c, const struct verb_options *o) MUST_USE;
 
 /* restore_run() into the places that ${c} names. What was restored goes to standard output, a line each. */

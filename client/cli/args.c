@@ -6,70 +6,64 @@
 
 #include "meant.h"
 
-enum { WORDS_MAX = 3 };
+enum { WORDS_MAX = 4 };
 
 const struct args_flag args_flags[FLAGS] = {
-	[FLAG_NONE] = { "", NULL, false, NULL },
-	[FLAG_MAP] = { "--map", "FILE", false, "the column map" },
-	[FLAG_FORMAT] = { "--format", "csv|jsonl", false,
-	    "the input's format; else the map's, else by its name, else CSV" },
-	[FLAG_RESUME] = { "--resume", "FILE", false,
-	    "keep the progress in FILE; when it is there, go on from it" },
-	[FLAG_EMAIL] = { "--email", "VALUE|-", false, "by email; - reads it from standard input" },
-	[FLAG_PHONE] = { "--phone", "VALUE|-", false, "by phone number; - likewise" },
-	[FLAG_ACCOUNT] = { "--account", "VALUE|-", false, "by account id; - likewise" },
-	[FLAG_INPUT] = { "--input", "FILE|-", false, "JSON with the data; - is standard input" },
-	[FLAG_MASK] = { "--mask", "FIELD[,FIELD]", true,
-	    "replace these fields, and clear those that the input lacks" },
-	[FLAG_ETAG] = { "--etag", "ETAG", false, "only if nothing has changed since this etag" },
-	[FLAG_CATEGORY] = { "--category", "CATEGORY", true, "only this category; may be repeated" },
-	[FLAG_YES] = { "--yes", NULL, false, "do not ask" },
-	[FLAG_LIMIT] = { "--limit", "N", false, "at most N transactions" },
-	[FLAG_PAGE_TOKEN] = { "--page-token", "TOKEN", false, "go on after an earlier --limit" },
-	[FLAG_HEAD] = { "--head", "HEX", false, "the hash of an entry that must be in it" },
-	[FLAG_SIGNING_KEY] = { "--signing-key", "HEX", false, "of the vault whose it must be" },
-	[FLAG_SINCE] = { "--since", "DIR", true,
-	    "an earlier backup, the oldest first; may be repeated" },
-	[FLAG_RATE] = { "--rate", "N", false,
-	    "at most so many a second: MiB of a backup, subjects or pages of a rotation" },
-	[FLAG_LIFETIME] = { "--lifetime", "TIME", false,
-	    "until it expires: 7d (the default), 12h" },
-	[FLAG_OUTSTANDING] = { "--outstanding", NULL, false,
-	    "only those that still open somebody" },
-	[FLAG_OUT] = { "--out", "FILE", false,
-	    "a new file, mode 0600, instead of standard output" },
-	[FLAG_SPLIT] = { "--split", "K/N", false,
-	    "N files FILE.1 to FILE.N, any K of which suffice" },
-	[FLAG_SHARE] = { "--share", "FILE", true, "a further share; may be repeated" },
-	[FLAG_CONFIG] = { "--config", "FILE", false, "the configuration of the server" },
-	[FLAG_KEYS] = { "--keys", "DIR", false, "a backup of keys" },
-	[FLAG_RECOVERY] = { "--recovery", "FILE[,FILE]", false,
-	    "the recovery secret, or its shares" },
-	[FLAG_LEDGER] = { "--ledger", "FILE", false, "a copy of the ledger of erasures" },
-	[FLAG_PLACE] = { "--place", "DIR", false, "a folder with room, where it is done" },
-	[FLAG_NOTE] = { "--note", NULL, false, "tell the vault that it was done" },
-	[FLAG_OLDER_THAN] = { "--older-than", "TIME", false, "only keys that are older: 90d, 12h" },
-	[FLAG_SUBJECT] = { "--subject", "SUBJECT", false, "that one alone" },
-	[FLAG_SEAL] = { "--seal", "NAME", false, "that one alone" },
-	[FLAG_RETIRE] = { "--retire", NULL, false,
-	    "content, usage: the version before goes, and what it wraps" },
-	[FLAG_DETACH] = { "--detach", NULL, false, "do not wait until it is done" },
-	[FLAG_SECRET] = { "--secret", "FILE|-", false,
-	    "passphrase or PIN, where the server cannot read it by itself" },
-	[FLAG_IDEMPOTENCY_KEY] = { "--idempotency-key", "HEX", false,
-	    "32 hexadecimal digits: repeat a call whose outcome is unknown" },
-	[FLAG_JSON] = { "--json", NULL, false, "print JSON" },
-	[FLAG_SERVER] = { "--server", "URL[,URL]", false, "tls+tcp://HOST:PORT" },
-	[FLAG_CA] = { "--ca", "FILE", false, "who signs the server's certificate (PEM)" },
-	[FLAG_CERT] = { "--cert", "FILE", false, "your certificate (PEM)" },
-	[FLAG_KEY] = { "--key", "FILE", false, "your private key (PEM, mode 0600 or 0400)" },
-	[FLAG_CRL] = { "--crl", "FILE", false, "revoked certificates (PEM)" },
-	[FLAG_SERVER_SPIFFE] = { "--server-spiffe", "ID", false,
-	    "expect this SPIFFE id of the server instead of its host name" },
-	[FLAG_TIMEOUT] = { "--timeout", "TIME", false, "for each call: 10, 10s, 500ms, 2m" },
-	[FLAG_PURPOSE] = { "--purpose", "TEXT", false, "why you read" },
-	[FLAG_HELP] = { "--help", NULL, false, "this text" },
-	[FLAG_VERSION] = { "--version", NULL, false, "the version" },
+	[FLAG_NONE] = {"", NULL, false, NULL},
+	[FLAG_MAP] = {"--map", "FILE", false, "the column map"},
+	[FLAG_FORMAT] = {"--format", "csv|jsonl", false,
+	    "the input's format; else the map's, else by its name, else CSV"},
+	[FLAG_RESUME] = {"--resume", "FILE", false,
+	    "keep the progress in FILE; when it is there, go on from it"},
+	[FLAG_EMAIL] = {"--email", "VALUE|-", false, "by email; - reads it from standard input"},
+	[FLAG_PHONE] = {"--phone", "VALUE|-", false, "by phone number; - likewise"},
+	[FLAG_ACCOUNT] = {"--account", "VALUE|-", false, "by account id; - likewise"},
+	[FLAG_INPUT] = {"--input", "FILE|-", false, "JSON with the data; - is standard input"},
+	[FLAG_MASK] = {"--mask", "FIELD[,FIELD]", true,
+	    "replace these fields, and clear those that the input lacks"},
+	[FLAG_ETAG] = {"--etag", "ETAG", false, "only if nothing has changed since this etag"},
+	[FLAG_CATEGORY] = {"--category", "CATEGORY", true, "of this category; to erase several, repeat it"},
+	[FLAG_SUBJECT] = {"--subject", "SUBJECT", false, "whose it is; of a rotation, that one alone"},
+	[FLAG_CONTEXT] = {"--context", "TEXT", false, "what it is for, up to 256 bytes; the blob tells it"},
+	[FLAG_YES] = {"--yes", NULL, false, "do not ask"},
+	[FLAG_LIMIT] = {"--limit", "N", false, "at most N transactions"},
+	[FLAG_PAGE_TOKEN] = {"--page-token", "TOKEN", false, "go on after an earlier --limit"},
+	[FLAG_HEAD] = {"--head", "HEX", false, "the hash of an entry that must be in it"},
+	[FLAG_SIGNING_KEY] = {"--signing-key", "HEX", false, "of the vault whose it must be"},
+	[FLAG_SINCE] = {"--since", "DIR", true, "an earlier backup, the oldest first; may be repeated"},
+	[FLAG_RATE] = {"--rate", "N", false,
+	    "at most so many a second: MiB of a backup, subjects or pages of a rotation"},
+	[FLAG_LIFETIME] = {"--lifetime", "TIME", false, "until it expires: 7d (the default), 12h"},
+	[FLAG_OUTSTANDING] = {"--outstanding", NULL, false, "only those that still open somebody"},
+	[FLAG_OUT] = {"--out", "FILE", false, "a new file, mode 0600, instead of standard output"},
+	[FLAG_SPLIT] = {"--split", "K/N", false, "N files FILE.1 to FILE.N, any K of which suffice"},
+	[FLAG_SHARE] = {"--share", "FILE", true, "a further share; may be repeated"},
+	[FLAG_CONFIG] = {"--config", "FILE", false, "the configuration of the server"},
+	[FLAG_KEYS] = {"--keys", "DIR", false, "a backup of keys"},
+	[FLAG_RECOVERY] = {"--recovery", "FILE[,FILE]", false, "the recovery secret, or its shares"},
+	[FLAG_LEDGER] = {"--ledger", "FILE", false, "a copy of the ledger of erasures"},
+	[FLAG_PLACE] = {"--place", "DIR", false, "a folder with room, where it is done"},
+	[FLAG_NOTE] = {"--note", NULL, false, "tell the vault that it was done"},
+	[FLAG_OLDER_THAN] = {"--older-than", "TIME", false, "only keys that are older: 90d, 12h"},
+	[FLAG_SEAL] = {"--seal", "NAME", false, "that one alone"},
+	[FLAG_RETIRE] = {"--retire", NULL, false, "content, usage: the version before goes, and what it wraps"},
+	[FLAG_DETACH] = {"--detach", NULL, false, "do not wait until it is done"},
+	[FLAG_SECRET] = {"--secret", "FILE|-", false,
+	    "passphrase or PIN, where the server cannot read it by itself"},
+	[FLAG_IDEMPOTENCY_KEY] = {"--idempotency-key", "HEX", false,
+	    "32 hexadecimal digits: repeat a call whose outcome is unknown"},
+	[FLAG_JSON] = {"--json", NULL, false, "print JSON"},
+	[FLAG_SERVER] = {"--server", "URL[,URL]", false, "tls+tcp://HOST:PORT"},
+	[FLAG_CA] = {"--ca", "FILE", false, "who signs the server's certificate (PEM)"},
+	[FLAG_CERT] = {"--cert", "FILE", false, "your certificate (PEM)"},
+	[FLAG_KEY] = {"--key", "FILE", false, "your private key (PEM, mode 0600 or 0400)"},
+	[FLAG_CRL] = {"--crl", "FILE", false, "revoked certificates (PEM)"},
+	[FLAG_SERVER_SPIFFE] = {"--server-spiffe", "ID", false,
+	    "expect this SPIFFE id of the server instead of its host name"},
+	[FLAG_TIMEOUT] = {"--timeout", "TIME", false, "for each call: 10, 10s, 500ms, 2m"},
+	[FLAG_PURPOSE] = {"--purpose", "TEXT", false, "why you read"},
+	[FLAG_HELP] = {"--help", NULL, false, "this text"},
+	[FLAG_VERSION] = {"--version", NULL, false, "the version"},
 };
 
 /* The words that are no flags, in order. */
@@ -198,7 +192,13 @@ unknown_verb(const struct args_table *t, const char *noun, const char *word, str
 	    meant_hint(&n, hint, sizeof(hint)));
 }
 
-/* Noun, verb and operand out of the words. */
+static bool
+takes_two(const struct args_verb *v)
+{
+	return v->operand != NULL && strchr(v->operand, ' ') != NULL;
+}
+
+/* Noun, verb and operands out of the words. */
 static enum pdv_code
 find_verb(struct args *a, const struct words *w, struct failure *f)
 {
@@ -224,6 +224,8 @@ find_verb(struct args *a, const struct words *w, struct failure *f)
 		return w->n > 1 ? unknown_verb(t, a->noun, w->list[1], f) : PDV_OK;
 	if (w->n > used && a->verb->operand != NULL)
 		a->operand = w->list[used++];
+	if (w->n > used && takes_two(a->verb))
+		a->second = w->list[used++];
 	if (w->n > used || w->extra != NULL)
 		return failure_usage(f, "too many words after %s%s%s", a->noun,
 		    a->verb->name != NULL ? " " : "", a->verb->name != NULL ? a->verb->name : "");
@@ -257,7 +259,8 @@ args_parse(const struct args_table *table, const char *const *argv, struct args 
 		if (out->values[i] != NULL && !args_takes(out->verb, i))
 			return unknown_flag(out->verb, args_flags[i].name,
 			    strlen(args_flags[i].name), f);
-	if (out->verb->operand != NULL && out->operand == NULL)
+	if (out->verb->operand != NULL &&
+	    (out->operand == NULL || (takes_two(out->verb) && out->second == NULL)))
 		return failure_usage(f, "%s is missing", out->verb->operand);
 	return PDV_OK;
 }
@@ -286,7 +289,7 @@ args_time(const struct args *a, enum flag flag, uint32_t most, uint32_t *out, st
 	static const struct {
 		char unit;
 		unsigned long seconds;
-	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+	} units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
 	const char *text = a->values[flag];
 	unsigned long n;
 	char *end;

@@ -23,6 +23,8 @@ enum flag {
 	FLAG_MASK,
 	FLAG_ETAG,
 	FLAG_CATEGORY,
+	FLAG_SUBJECT,
+	FLAG_CONTEXT,
 	FLAG_YES,
 	FLAG_LIMIT,
 	FLAG_PAGE_TOKEN,
@@ -42,7 +44,6 @@ enum flag {
 	FLAG_PLACE,
 	FLAG_NOTE,
 	FLAG_OLDER_THAN,
-	FLAG_SUBJECT,
 	FLAG_SEAL,
 	FLAG_RETIRE,
 	FLAG_DETACH,
@@ -76,7 +77,7 @@ struct args;
 struct args_verb {
 	const char *noun;
 	const char *name;		/* NULL: the noun is the whole command */
-	const char *operand;		/* "SUBJECT"; NULL: it has none */
+	const char *operand;		/* "SUBJECT", or "IN OUT"; NULL: it has none */
 	const char *summary;
 	enum flag flags[ARGS_VERB_FLAGS];
 	enum pdv_code (*run)(const struct args *a, struct failure *f);
@@ -91,7 +92,7 @@ struct args {
 	const struct args_table *table;
 	const struct args_verb *verb;	/* NULL: help for ${noun}, or for all */
 	const char *noun;		/* NULL: none was given */
-	const char *operand;
+	const char *operand, *second;
 	const char *values[FLAGS];	/* NULL: not given; of a flag without value "" */
 	const char *repeated[ARGS_REPEAT_MAX];
 	size_t repeated_n;

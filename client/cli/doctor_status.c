@@ -7,7 +7,7 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-enum { HOUR = 3600, DAY = 24 * HOUR, WARN_PERCENT = 80, FAIL_PERCENT = 90 };
+enum { HOUR = 3600, DAY = 24 * HOUR, WARN_PERCENT = 80, FAIL_PERCENT = 90, JOB_STANDS = 300 };
 
 static bool
 warned(const struct pdv_status *s, const char *token)
@@ -56,6 +56,52 @@ judge_class(const struct pdv_status *s, struct findings *l)
 		    "put it";
 	}
 	findings_add(l, &line, "%s (%s)", s->anchor_class, s->anchor_class_reason);
+}
+
+static void
+judge_vault_class(const struct pdv_status *s, struct findings *l)
+{
+	struct findings_line line = {FINDINGS_OK, "class", NULL};
+
+	findings_add(l, &line, "%s (%s)", s->class_, s->class_reason);
+}
+
+static void
+judge_seals(const struct pdv_status *s, struct findings *l)
+{
+	struct findings_line line = {FINDINGS_OK, "seals", NULL};
+
+	if (s->seals_failing == 0) {
+		findings_add(l, &line, "each gave its key when it was tested last");
+		return;
+	}
+	/* As long as one opens, nothing is lost but the spare. */
+	line.level = s->seals_failing < s->seal_count ? FINDINGS_WARN : FINDINGS_FAIL;
+	line.mend = "pdvault seal test, and seal in the log; bring it back, or pdvault seal remove NAME";
+	findings_add(l, &line, "%u of %zu did not give their key", s->seals_failing, s->seal_count);
+}
+
+static void
+judge_jobs(const struct pdv_status *s, int64_t now, struct findings *l)
+{
+	struct findings_line line = {FINDINGS_OK, "jobs", NULL};
+
+	if (s->open_jobs == 0) {
+		findings_add(l, &line, "none is open");
+		return;
+	}
+	if (s->job_update_time == NULL) {
+		line.level = FINDINGS_WARN;
+		line.mend = "pdvault job list; pdvault job resume JOB, or cancel";
+		findings_add(l, &line, "%u open, and none runs", s->open_jobs);
+		return;
+	}
+	if (now - s->job_update_time->seconds > JOB_STANDS) {
+		line.level = FINDINGS_FAIL;
+		line.mend = "pdvault job list, and the log: is the store full, or read only?";
+	}
+	findings_add(l, &line, "%u open, the one that runs got on %" PRId64 " s ago", s->open_jobs,
+	    now - s->job_update_time->seconds);
 }
 
 static void
@@ -163,6 +209,9 @@ doctor_status_judge(const struct pdv_status *s, uint64_t settled, int64_t now, s
 {
 	judge_writes(s, l);
 	judge_class(s, l);
+	judge_vault_class(s, l);
+	judge_seals(s, l);
+	judge_jobs(s, now, l);
 	judge_settled(s, settled, l);
 	judge_filling(s, l);
 	judge_backups(s, now, l);

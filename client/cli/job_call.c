@@ -66,7 +66,7 @@ add_scope(json_t *doc, const Pdvault__V1__Job *j)
 }
 
 json_t *
-job_json(const Pdvault__V1__Job *j)
+job_json(const Pdvault__V1__Job *j, bool whole)
 {
 	json_t *doc = json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:s, s:o, s:o, s:o}",
 	    "job", json_out_hex(j->job.data, j->job.len),
@@ -86,6 +86,8 @@ job_json(const Pdvault__V1__Job *j)
 	if (j->signature.len == 0)
 		return doc;
 	(void)json_object_set_new(doc, "no_key_older_than", job_json_time(j->floor_time));
+	if (!whole)
+		return doc;
 	(void)json_object_set_new(doc, "signer", json_integer((json_int_t)j->signer));
 	(void)json_object_set_new(doc, "statement", json_out_hex_long(j->statement.data, j->statement.len));
 	(void)json_object_set_new(doc, "signature", json_out_hex(j->signature.data, j->signature.len));
@@ -145,6 +147,7 @@ job_follow(struct session *s, Pdvault__V1__Job **job, struct failure *f)
 	memcpy(id, (*job)->job.data, sizeof(id));
 	q.job = (ProtobufCBinaryData){sizeof(id), id};
 	progress_start(&p, STDERR_FILENO, stderr, (*job)->total);
+	p.what = "units";
 	for (unsigned n = 0; goes_on(*job) && rc == PDV_OK; n++) {
 		Pdvault__V1__Job *next = NULL;
 
@@ -172,7 +175,8 @@ job_run(const struct args *a, const char *method, const ProtobufCMessage *reques
 		goto out;
 	if (a->values[FLAG_DETACH] == NULL)
 		rc = job_follow(&s, &job, f);
-	if (json_out_print(job_json(job), a->values[FLAG_JSON] != NULL, STDOUT_FILENO, &print) != PDV_OK &&
+	if (json_out_print(job_json(job, a->values[FLAG_JSON] != NULL),
+		a->values[FLAG_JSON] != NULL, STDOUT_FILENO, &print) != PDV_OK &&
 	    rc == PDV_OK) {
 		*f = print;
 		rc = print.code;

@@ -5,6 +5,7 @@
 #define CLI_JOB_CALL_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "pdvault/v1/keys.pb-c.h"
 #include "raw_call.h"
@@ -19,8 +20,8 @@ enum pdv_code job_call(struct session *s, const char *method, const ProtobufCMes
  */
 enum pdv_code job_follow(struct session *s, Pdvault__V1__Job **job, struct failure *f);
 
-/* NULL: no memory. */
-json_t *job_json(const Pdvault__V1__Job *j);
+/* ${whole}: with its signed statement. NULL: no memory. */
+json_t *job_json(const Pdvault__V1__Job *j, bool whole);
 
 /* A time; NULL gives null. */
 json_t *job_json_time(const Pdvault__V1__Timestamp *t);

@@ -24,6 +24,8 @@ erasure_json(const struct pdv_erasure *e)
 		(void)json_object_set_new(doc, "final_time", json_out_time(e->final_time));
 	if (e->key_backup_count > 0)
 		(void)json_object_set_new(doc, "key_backups", json_integer((json_int_t)e->key_backup_count));
+	if (e->class_ != NULL && e->class_[0] != '\0')
+		(void)json_object_set_new(doc, "class", json_string(e->class_));
 	if (e->ledger != NULL)
 		(void)json_object_set_new(doc, "ledger", json_out_proof(e->ledger));
 	return doc;

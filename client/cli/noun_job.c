@@ -30,7 +30,7 @@ noun_job_list(const struct args *a, struct failure *f)
 	    (rc = raw_call(&s, &method, &q.base, &r, f)) != PDV_OK)
 		goto out;
 	for (size_t i = 0; i < r->n_jobs; i++)
-		(void)json_array_append_new(list, job_json(r->jobs[i]));
+		(void)json_array_append_new(list, job_json(r->jobs[i], a->values[FLAG_JSON] != NULL));
 	rc = print(a, json_pack("{s:O}", "jobs", list), f);
 	pdvault__v1__list_jobs_response__free_unpacked(r, NULL);
 out:
@@ -47,7 +47,7 @@ one(const struct args *a, const char *method, const ProtobufCMessage *q, struct 
 	enum pdv_code rc;
 
 	if ((rc = session_open(&s, a, 0, f)) == PDV_OK && (rc = job_call(&s, method, q, &job, f)) == PDV_OK) {
-		rc = print(a, job_json(job), f);
+		rc = print(a, job_json(job, true), f);
 		pdvault__v1__job__free_unpacked(job, NULL);
 	}
 	session_close(&s);

@@ -89,7 +89,7 @@ rotate_all(const struct args *a, uint32_t units, struct failure *f)
 			break;
 		if (a->values[FLAG_DETACH] == NULL && job_follow(&s, &job, f) != PDV_OK)
 			worst = f->code;
-		(void)json_array_append_new(list, job_json(job));
+		(void)json_array_append_new(list, job_json(job, a->values[FLAG_JSON] != NULL));
 		pdvault__v1__job__free_unpacked(job, NULL);
 	}
 	session_close(&s);

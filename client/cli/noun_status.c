@@ -59,6 +59,8 @@ status_json(const struct pdv_status *status)
 	number(doc, "settled_epoch", status->settled_epoch);
 	number(doc, "subjects", status->subjects);
 	number(doc, "erased", status->erased);
+	text(doc, "class", status->class_);
+	text(doc, "class_reason", status->class_reason);
 	text(doc, "anchor_class", status->anchor_class);
 	text(doc, "anchor_class_reason", status->anchor_class_reason);
 	number(doc, "uptime_seconds", status->uptime_seconds);

@@ -21,6 +21,8 @@ enum pdv_code noun_billing_get(const struct args *a, struct failure *f);
 enum pdv_code noun_billing_update(const struct args *a, struct failure *f);
 enum pdv_code noun_transaction_append(const struct args *a, struct failure *f);
 enum pdv_code noun_transaction_list(const struct args *a, struct failure *f);
+enum pdv_code noun_blob_seal(const struct args *a, struct failure *f);
+enum pdv_code noun_blob_open(const struct args *a, struct failure *f);
 enum pdv_code noun_erasure_get(const struct args *a, struct failure *f);
 enum pdv_code noun_ledger_head(const struct args *a, struct failure *f);
 enum pdv_code noun_ledger_export(const struct args *a, struct failure *f);

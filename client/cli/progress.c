@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WIDTH = 30, INTERVAL_MS = 100, LINE_LEN = 160 };
+enum { WIDTH = 30, INTERVAL_MS = 100, ESTIMATE_MS = 1000, LINE_LEN = 160 };
 
 static int64_t
 now_ms(void)
@@ -30,27 +30,31 @@ progress_line(char *out, size_t len, const struct progress_figures *at)
 {
 	uint64_t rate = at->ms > 0 ? at->rows * 1000 / (uint64_t)at->ms : 0;
 	uint64_t bytes = at->bytes < at->size ? at->bytes : at->size;
-	char bar[WIDTH + 1], refused[40] = "";
+	const char *what = at->what != NULL ? at->what : "rows";
+	char bar[WIDTH + 1], refused[40] = "", left[48] = "";
 	size_t full;
 
 	if (at->refused > 0)
 		(void)snprintf(refused, sizeof(refused), ", %" PRIu64 " refused", at->refused);
 	if (at->size == 0) {
-		(void)snprintf(out, len, "%" PRIu64 " rows%s, %" PRIu64 "/s", at->rows, refused, rate);
+		(void)snprintf(out, len, "%" PRIu64 " %s%s, %" PRIu64 "/s", at->rows, what, refused, rate);
 		return;
 	}
+	if (bytes > 0 && bytes < at->size && at->ms >= ESTIMATE_MS)
+		(void)snprintf(left, sizeof(left), ", about %" PRIu64 " s left",
+		    (uint64_t)((double)(at->size - bytes) / (double)bytes * (double)at->ms / 1000) + 1);
 	full = (size_t)((double)bytes / (double)at->size * WIDTH);
 	memset(bar, ' ', WIDTH);
 	memset(bar, '#', full);
 	bar[WIDTH] = '\0';
-	(void)snprintf(out, len, "[%s] %3d %%, %" PRIu64 " rows%s, %" PRIu64 "/s", bar,
-	    (int)((double)bytes / (double)at->size * 100), at->rows, refused, rate);
+	(void)snprintf(out, len, "[%s] %3d %%, %" PRIu64 " %s%s, %" PRIu64 "/s%s", bar,
+	    (int)((double)bytes / (double)at->size * 100), at->rows, what, refused, rate, left);
 }
 
 void
 progress_show(struct progress *p, uint64_t bytes, uint64_t rows, uint64_t refused)
 {
-	struct progress_figures at = {p->size, bytes, rows, refused, 0};
+	struct progress_figures at = {p->size, bytes, rows, refused, 0, p->what};
 	char line[LINE_LEN];
 	int64_t now;
 

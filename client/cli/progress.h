@@ -11,6 +11,7 @@
 struct progress {
 	FILE *to;			/* NULL: nobody looks */
 	uint64_t size;			/* bytes of the input; 0: not known */
+	const char *what;		/* is counted; NULL: rows */
 	int64_t started_ms, shown_ms;
 	bool shown;
 };
@@ -34,6 +35,7 @@ void progress_show(struct progress *p, uint64_t bytes, uint64_t rows, uint64_t r
 struct progress_figures {
 	uint64_t size, bytes, rows, refused;
 	int64_t ms;
+	const char *what;
 };
 void progress_line(char *out, size_t len, const struct progress_figures *at);
 

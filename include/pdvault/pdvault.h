@@ -265,6 +265,32 @@ PDV_API enum pdv_code pdv_list_transactions_async(struct pdv_client *c,
     pdv_callback done, void *arg) PDV_MUST_USE;
 
 /*
+ * pdv_generate_data_keys: random keys, each with its wrapped form; the vault keeps neither. Answer:
+ * pdv_result_data_keys. NOT_FOUND; FAILED_PRECONDITION with SUBJECT_ERASED, CATEGORY_ERASED, or
+ * SUBJECT_RETAINED (it was erased in part). To try twice does no harm, so there is no idempotency key. For
+ * whole files see pdvault/blob.h.
+ */
+PDV_API enum pdv_code pdv_generate_data_keys(struct pdv_client *c,
+    const struct pdv_data_key_request *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_generate_data_keys_async(struct pdv_client *c,
+    const struct pdv_data_key_request *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/*
+ * pdv_open_data_keys: wrapped keys of one subject, category and context. Answer:
+ * pdv_result_data_key_outcomes, each with a code of its own: INVALID_ARGUMENT with DATA_KEY_INVALID is one
+ * that was not made for these, or is damaged. NOT_FOUND; FAILED_PRECONDITION with SUBJECT_ERASED or
+ * CATEGORY_ERASED: none of them opens ever again.
+ */
+PDV_API enum pdv_code pdv_open_data_keys(struct pdv_client *c,
+    const struct pdv_data_key_opening *request, const struct pdv_call_options *options,
+    struct pdv_result **out);
+PDV_API enum pdv_code pdv_open_data_keys_async(struct pdv_client *c,
+    const struct pdv_data_key_opening *request, const struct pdv_call_options *options,
+    pdv_callback done, void *arg) PDV_MUST_USE;
+
+/*
  * pdv_erase_subject: destroy the keys of the categories named, or of all. Mutates.
  * Answer: pdv_result_erasure; with PDV_ERASURE_SHREDDED the keys are gone. Erasing an
  * erased subject answers the first erasure. NOT_FOUND.

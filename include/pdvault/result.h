@@ -144,6 +144,14 @@ PDV_API const struct pdv_transaction *pdv_result_transactions(
 /* pdv_list_transactions: the token of the next page; NULL: that was all. */
 PDV_API const char *pdv_result_next_page(const struct pdv_result *r);
 
+/* pdv_generate_data_keys: as many as were asked for. */
+PDV_API const struct pdv_data_key *pdv_result_data_keys(
+    const struct pdv_result *r, size_t *count);
+
+/* pdv_open_data_keys: one for each that was asked for, in the order asked. */
+PDV_API const struct pdv_data_key_outcome *pdv_result_data_key_outcomes(
+    const struct pdv_result *r, size_t *count);
+
 /* pdv_erase_subject, pdv_get_erasure */
 PDV_API const struct pdv_erasure *pdv_result_erasure(const struct pdv_result *r);
 

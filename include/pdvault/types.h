@@ -28,6 +28,7 @@ extern "C" {
 #define PDV_KEY_LEN 16     /* bytes of an idempotency key */
 #define PDV_BATCH_MAX 64   /* subjects in one pdv_batch_get_identity */
 #define PDV_APPEND_MAX 100 /* transactions in one pdv_append_transactions */
+#define PDV_DATA_KEYS_MAX 256 /* in one pdv_generate_data_keys, pdv_open_data_keys */
 #define PDV_PAGE_MAX 200   /* transactions in one answer of pdv_list_transactions */
 
 /* A subject id is personal data: keep it out of logs, metrics and errors. */
@@ -221,6 +222,38 @@ struct pdv_transaction_page {
 	const char *page_token; /* NULL: from the first; else from pdv_result_next_page */
 };
 
+#define PDV_DATA_KEY_LEN 32
+#define PDV_CONTEXT_MAX 256     /* bytes */
+#define PDV_WRAPPED_KEY_MAX 256 /* bytes of a wrapped key, in this version of the vault or a later one */
+
+/*
+ * Keys for data that are kept elsewhere; they die with the category of the subject. ${context} says what they
+ * are for (a conversation, a file): to open one, the same is needed. It may be any bytes, which the vault
+ * does not keep.
+ */
+struct pdv_data_key_request {
+	struct pdv_subject_id subject;
+	enum pdv_category category; /* PDV_CATEGORY_CONTENT or PDV_CATEGORY_USAGE */
+	const uint8_t *context;
+	size_t context_length; /* up to PDV_CONTEXT_MAX */
+	uint32_t count;        /* 1 to PDV_DATA_KEYS_MAX */
+};
+
+/* What a data key is kept as; no secret. */
+struct pdv_wrapped_key {
+	const uint8_t *bytes;
+	size_t length; /* up to PDV_WRAPPED_KEY_MAX */
+};
+
+struct pdv_data_key_opening {
+	struct pdv_subject_id subject;
+	enum pdv_category category;
+	const uint8_t *context;
+	size_t context_length;
+	const struct pdv_wrapped_key *wrapped;
+	size_t count; /* 1 to PDV_DATA_KEYS_MAX */
+};
+
 struct pdv_erase {
 	struct pdv_subject_id subject;
 	const enum pdv_category *categories;
@@ -303,6 +336,19 @@ struct pdv_append_outcome {
 	uint32_t unchanged; /* were there already, with the same content */
 };
 
+struct pdv_data_key {
+	uint8_t key[PDV_DATA_KEY_LEN];
+	struct pdv_wrapped_key wrapped;
+};
+
+/* ${key} is NULL unless ${code} is OK. */
+struct pdv_data_key_outcome {
+	int code;           /* enum pdv_code */
+	const char *reason; /* or NULL */
+	const uint8_t *key; /* PDV_DATA_KEY_LEN bytes */
+	struct pdv_wrapped_key rewrapped; /* of length above 0: keep this one from now on */
+};
+
 #define PDV_LEDGER_ENTRY_LEN 99
 #define PDV_SIGNATURE_LEN 64
 #define PDV_SIGNING_KEY_LEN 32
@@ -373,6 +419,7 @@ struct pdv_erasure {
 	const struct pdv_ledger_proof *ledger; /* NULL while it is pending */
 	size_t key_backup_count; /* SHREDDED: outstanding key backups that may still open it */
 	const struct pdv_time *final_time; /* when it became FINAL, or will; NULL while it is pending */
+	const char *class_; /* GetErasure: "A" to "D", how surely the old root keys are gone; "": not known */
 };
 
 struct pdv_backup_table {
@@ -430,6 +477,11 @@ struct pdv_status {
 	uint64_t erased;
 	const char *anchor_class; /* "A" to "D" */
 	const char *anchor_class_reason;
+	const char *class_; /* of the vault: the anchor's, or a better one of all seals */
+	const char *class_reason;
+	unsigned seals_failing; /* that did not give their key when they were tested last */
+	unsigned open_jobs;
+	const struct pdv_time *job_update_time; /* of the one that runs, when it got on last; NULL: none runs */
 	uint64_t uptime_seconds;
 	int read_only; /* 0 or 1 */
 	const char *read_only_reason;

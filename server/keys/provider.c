@@ -10,7 +10,7 @@
 #include "server/log.h"
 
 static const struct provider_kind *const kinds[] = { &provider_file, &provider_credential,
-	&provider_passphrase, &provider_recovery };
+	&provider_passphrase, &provider_recovery, &provider_pkcs11, &provider_tpm };
 
 const struct provider_kind *
 provider_kind(const char *name)
@@ -49,6 +49,9 @@ lacks(const struct provider_options *o)
 		return "it lacks the key secret";
 	if (pkcs11 && (!is_given(o->module) || !is_given(o->token)))
 		return "it lacks the key module or token";
+	if (pkcs11 && is_given(o->mechanism) && strcmp(o->mechanism, "aes-gcm") != 0 &&
+	    strcmp(o->mechanism, "rsa-oaep") != 0)
+		return "its mechanism is neither aes-gcm nor rsa-oaep";
 	return NULL;
 }
 

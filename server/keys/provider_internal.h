@@ -17,7 +17,7 @@ struct provider {
 };
 
 extern const struct provider_kind provider_file, provider_credential, provider_passphrase,
-    provider_recovery;
+    provider_recovery, provider_pkcs11, provider_tpm;
 
 /*
  * The passphrase or PIN, read when it is first needed; ${twice}: one that is asked for is asked for again.

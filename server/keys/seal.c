@@ -23,6 +23,7 @@ struct split {
 	uint8_t ek[SEAL_KEY_LEN], com[SEAL_COM_LEN];
 };
 
+#define MANY 64u		/* nonces that come from one seed */
 #define SEEN 4096u		/* nonces that are remembered; a power of two */
 
 static void (*random_fill)(void *, size_t) = randombytes_buf;
@@ -71,16 +72,22 @@ split_key(const struct key *k, const uint8_t nonce[static SEAL_NONCE_LEN],
 }
 
 /*
- * A nonce; false: one of the last thousands comes again (or is zero). Nonces alone are remembered, since they
- * are no secret: a source that repeats itself is found by them, not always at once. Two that differ look alike
- * once in 2^64.
+ * Remembers a nonce; false: one of the last thousands comes again (or is zero). Nonces alone are remembered,
+ * since they are no secret: a source that repeats itself is found by them, not always at once. Two that differ
+ * look alike once in 2^64.
  */
+static bool
+is_fresh(const uint8_t nonce[static SEAL_NONCE_LEN])
+{
+	return atomic_exchange_explicit(&seen[bytes_get64(nonce) % SEEN], bytes_get64(nonce + 8),
+	    memory_order_relaxed) != bytes_get64(nonce + 8);
+}
+
 static bool
 fresh_nonce(uint8_t out[static SEAL_NONCE_LEN])
 {
 	random_fill(out, SEAL_NONCE_LEN);
-	return atomic_exchange_explicit(&seen[bytes_get64(out) % SEEN], bytes_get64(out + 8),
-	    memory_order_relaxed) != bytes_get64(out + 8);
+	return is_fresh(out);
 }
 
 /* Called before libsodium aborts, which it does when the kernel gives no random bytes. */
@@ -129,6 +136,16 @@ seal_key_new(struct key *out, enum seal_purpose purpose)
 	registry_add(out, purpose);
 }
 
+void
+seal_keys_new(struct key *out, size_t count, enum seal_purpose purpose)
+{
+	seal_random(out, count * sizeof(*out));
+	for (size_t i = 0; i < count; i++) {
+		must(!seal_key_is_zero(&out[i]));
+		registry_add(&out[i], purpose);
+	}
+}
+
 int
 seal_key_is_zero(const struct key *k)
 {
@@ -147,19 +164,22 @@ seal_key_wipe(struct key *k)
 	sodium_memzero(k, sizeof(*k));
 }
 
-void
-seal_box(const struct key *k, const struct seal_context *ctx, struct bytes plain, size_t padded,
-    uint8_t *out)
+static _Noreturn void
+repeats_itself(void)
+{
+	log_event(LOG_FATAL, LOG_S(WHAT, "the random source repeats itself"));
+	abort();
+}
+
+/* The nonce is in its place already. */
+static void
+fill_box(const struct key *k, const struct seal_context *ctx, struct bytes plain, size_t padded, uint8_t *out)
 {
 	struct split s;
 	uint8_t *text = out + OFF_CIPHER;
 
 	must(plain.len < padded);
 	out[0] = SEAL_VERSION;
-	if (!fresh_nonce(out + OFF_NONCE)) {
-		log_event(LOG_FATAL, LOG_S(WHAT, "the random source repeats itself"));
-		abort();
-	}
 	split_key(k, out + OFF_NONCE, ctx, &s);
 	memcpy(out + OFF_COM, s.com, SEAL_COM_LEN);
 	if (plain.len > 0)
@@ -169,6 +189,36 @@ seal_box(const struct key *k, const struct seal_context *ctx, struct bytes plain
 	must(crypto_aead_xchacha20poly1305_ietf_encrypt(text, NULL, text, padded, NULL, 0, NULL,
 	    out + OFF_NONCE, s.ek) == 0);
 	sodium_memzero(&s, sizeof(s));
+}
+
+void
+seal_box(const struct key *k, const struct seal_context *ctx, struct bytes plain, size_t padded,
+    uint8_t *out)
+{
+	if (!fresh_nonce(out + OFF_NONCE))
+		repeats_itself();
+	fill_box(k, ctx, plain, padded, out);
+}
+
+void
+seal_boxes(const struct key *k, const struct seal_context *ctx, const struct seal_many *m)
+{
+	uint8_t nonces[MANY][SEAL_NONCE_LEN];
+
+	if (m->count == 1) {
+		seal_box(k, ctx, bytes_of(m->plain, m->len), m->padded, m->out);
+		return;
+	}
+	for (size_t i = 0; i < m->count; i++) {
+		uint8_t *box = m->out + i * m->step;
+
+		if (i % MANY == 0)
+			seal_random(nonces, (m->count - i < MANY ? m->count - i : MANY) * SEAL_NONCE_LEN);
+		if (!is_fresh(nonces[i % MANY]))
+			repeats_itself();
+		memcpy(box + OFF_NONCE, nonces[i % MANY], SEAL_NONCE_LEN);
+		fill_box(k, ctx, bytes_of(m->plain + i * m->len, m->len), m->padded, box);
+	}
 }
 
 enum status
@@ -341,6 +391,17 @@ seal_key_of(struct bytes secret, const char *label, struct key *out)
 	must(crypto_generichash_update(&st, secret.p, secret.len) == 0);
 	must(crypto_generichash_final(&st, out->b, SEAL_KEY_LEN) == 0);
 	sodium_memzero(&st, sizeof(st));
+}
+
+void
+seal_context_key(const struct key *k, struct bytes context, struct key *out)
+{
+	static const char label[] = "pdvault data keys";
+	uint8_t in[sizeof(label) - 1 + SEAL_DIGEST_LEN];
+
+	memcpy(in, label, sizeof(label) - 1);
+	seal_digest(context, in + sizeof(label) - 1);
+	must(crypto_generichash(out->b, SEAL_KEY_LEN, in, sizeof(in), k->b, SEAL_KEY_LEN) == 0);
 }
 
 void

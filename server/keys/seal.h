@@ -42,6 +42,7 @@ enum seal_kind {
 	SEAL_KEYRING = 5,
 	SEAL_RECORD = 6,
 	SEAL_TRANSACTION = 7,
+	SEAL_DATA_KEY = 8,	/* wrapped for a caller, who keeps it */
 	SEAL_SEALS = 9,		/* the seals of a vault, in a slot of the anchor; index = epoch */
 };
 
@@ -60,7 +61,7 @@ struct seal_context {
 /* What a key is for; only the registry of forensic builds tells them apart. */
 enum seal_purpose {
 	SEAL_FOR_ROOT = 1, SEAL_FOR_PAGE, SEAL_FOR_BUCKET, SEAL_FOR_SUBJECT, SEAL_FOR_CATEGORY,
-	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK, SEAL_FOR_SLOT,
+	SEAL_FOR_INDEX, SEAL_FOR_SIGNING, SEAL_FOR_KEK, SEAL_FOR_SLOT, SEAL_FOR_DATA,
 };
 
 #define SEAL_START_DRAWS 256u
@@ -75,6 +76,10 @@ enum status seal_init(void) MUST_USE;
 
 /* 32 random bytes, never all zero: a zero key means "none". */
 void seal_key_new(struct key *out, enum seal_purpose purpose);
+
+/* ${count} of them at once, from one draw of the random source (seal_random()). */
+void seal_keys_new(struct key *out, size_t count, enum seal_purpose purpose);
+
 int seal_key_is_zero(const struct key *k);
 void seal_key_wipe(struct key *k);
 
@@ -88,6 +93,19 @@ int seal_key_equal(const struct key *a, const struct key *b);
  */
 void seal_box(const struct key *k, const struct seal_context *ctx, struct bytes plain,
     size_t padded, uint8_t *out);
+
+/*
+ * seal_boxes(k, ctx, m):
+ * seal_box() of ${count} plaintexts of ${len} bytes each, one behind the other; the boxes begin ${step} bytes
+ * from each other. Their nonces are drawn as seal_random() does, which is faster.
+ */
+struct seal_many {
+	const uint8_t *plain;
+	size_t len, count, padded;
+	uint8_t *out;
+	size_t step;
+};
+void seal_boxes(const struct key *k, const struct seal_context *ctx, const struct seal_many *m);
 
 /*
  * seal_open(k, ctx, box, out, len):
@@ -155,6 +173,15 @@ void seal_wrap_key(const struct key *kek, const uint8_t digest[static SEAL_DIGES
  * BLAKE2b-256(label padded with zeros to 16 bytes || secret). label < 16 characters.
  */
 void seal_key_of(struct bytes secret, const char *label, struct key *out);
+
+/*
+ * The key under which data keys of one category and one caller's context are wrapped:
+ * BLAKE2b-256(key = k, "pdvault data keys" || BLAKE2b-256(context)), so a box under it is bound to the
+ * whole of ${context}, which has any length. Callers choose contexts, adversaries among them: two that give
+ * one key would be a collision of BLAKE2b-256, some 2^128 steps away. What else is derived from a category's
+ * key has another length of output (16 or 64 bytes), which BLAKE2b takes in (RFC 7693, 2.5), so is never this.
+ */
+void seal_context_key(const struct key *k, struct bytes context, struct key *out);
 
 /*
  * ${len} random bytes: one fresh seed of 32 bytes, wiped, expanded by ChaCha20

@@ -44,9 +44,15 @@ struct method {
 	enum status (*validate)(struct call *c);
 	/* METHOD_INLINE and METHOD_POOL: sets c->response. */
 	enum status (*read)(struct vault *v, struct call *c);
-	/* METHOD_WRITER: on the writer's thread; sets c->response. */
+	/*
+	 * METHOD_WRITER: on the writer's thread; sets c->response. A method that reads may have it, too: it is
+	 * called when read answered STATUS_NO_RECORD, to make what is not there yet. That needs no idempotency
+	 * key: to do it again must do no harm.
+	 */
 	enum status (*write)(struct vault *v, struct call *c, struct writeset *ws);
 	bool erasure;			/* may use the reserve of a full store */
+	/* METHOD_POOL: this request is short enough for METHOD_INLINE. NULL: none is. */
+	bool (*is_short)(const struct call *c);
 };
 
 struct call {

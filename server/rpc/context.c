@@ -173,18 +173,6 @@ answer_now(struct context *c, enum status rc)
 	answer(c, rc, c->r->o.epoch(c->r->o.vault));
 }
 
-static void
-run_in_pool(struct pool_job *job)
-{
-	struct context *c = CONTEXT_OF(pool_job, job);
-
-	if (clock_monotonic_ns() > c->call.deadline_ns)
-		answer_now(c, STATUS_EXPIRED);
-	else
-		answer_now(c, c->call.method->read(c->r->o.vault, &c->call));
-	registers_wipe();
-}
-
 static enum status
 run_in_writer(struct write_job *job, struct writeset *ws)
 {
@@ -213,13 +201,43 @@ submit(struct context *c)
 	return writer_submit(c->r->o.writer, &c->write_job);
 }
 
+/* What is not there yet is for the writer to make. */
+static void
+read_here(struct context *c)
+{
+	const struct method *m = c->call.method;
+	enum status rc = m->read(c->r->o.vault, &c->call);
+
+	if (rc == STATUS_NO_RECORD && m->write != NULL && (rc = submit(c)) == STATUS_OK)
+		return;
+	answer_now(c, rc);
+}
+
+static void
+run_in_pool(struct pool_job *job)
+{
+	struct context *c = CONTEXT_OF(pool_job, job);
+
+	if (clock_monotonic_ns() > c->call.deadline_ns)
+		answer_now(c, STATUS_EXPIRED);
+	else
+		read_here(c);
+	registers_wipe();
+}
+
+static enum method_room
+room_of(const struct call *c)
+{
+	return c->method->is_short != NULL && c->method->is_short(c) ? METHOD_INLINE : c->method->room;
+}
+
 /* A method of another room than this one answers by itself, later: the context is its own. */
 static void
 run(struct context *c)
 {
 	enum status rc;
 
-	switch (c->call.method->room) {
+	switch (room_of(&c->call)) {
 	case METHOD_POOL:
 		c->pool_job.run = run_in_pool;
 		rc = pool_submit(c->r->pool, &c->pool_job);
@@ -228,7 +246,7 @@ run(struct context *c)
 		rc = submit(c);
 		break;
 	default:
-		answer_now(c, c->call.method->read(c->r->o.vault, &c->call));
+		read_here(c);
 		return;
 	}
 	if (rc != STATUS_OK)

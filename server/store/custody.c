@@ -8,6 +8,7 @@
 #include "server/store/batch.h"
 #include "server/store/moving.h"
 #include "server/store/overlay.h"
+#include "server/store/seals_change.h"
 #include "server/store/vault_internal.h"
 
 /* root: what opens the store; NULL when nothing does. */
@@ -140,6 +141,46 @@ custody_move(const struct vault_options *o, struct custody_moved *out)
 	}
 	if (rc == STATUS_OK && (out->missed || (out->remembered && !o->force_class_d)))
 		rc = STATUS_ANCHOR;
+	vault_close(v);
+	return rc;
+}
+
+/* The switch that wraps for other seals. */
+static enum status
+switch_seals(struct vault *v, struct anchor_seals *next)
+{
+	struct overlay *overlay = NULL;
+	bool fatal = false;
+	enum status rc;
+
+	if ((rc = overlay_new(v, &overlay)) != STATUS_OK)
+		return rc;
+	if ((rc = overlay_begin(overlay)) == STATUS_OK) {
+		overlay_force(overlay);
+		overlay_reseal(overlay, next);
+		rc = batch_commit(v, overlay, true, &fatal);
+		overlay_end(overlay);
+	}
+	overlay_free(overlay);
+	return rc;
+}
+
+enum status
+custody_reseal(const struct vault_options *o, unsigned *count)
+{
+	struct seals_change c;
+	struct vault *v = NULL;
+	enum status rc;
+
+	must(o->recovery != NULL);
+	if ((rc = vault_open(o, &v)) != STATUS_OK)
+		return rc;
+	if ((rc = seals_replace(v, &c)) == STATUS_OK) {
+		*count = c.count;
+		rc = c.count > 0 ? switch_seals(v, c.next) : STATUS_OK;
+		if (!seals_conclude(v, &c, rc == STATUS_OK) && rc == STATUS_OK)
+			rc = STATUS_SEAL;
+	}
 	vault_close(v);
 	return rc;
 }

@@ -63,4 +63,12 @@ enum status custody_move(const struct vault_options *o, struct custody_moved *ou
  */
 enum status custody_previous(const struct vault_options *o, uint64_t *erasures) MUST_USE;
 
+/*
+ * Every seal that opens is lost, or some are: with o->recovery, the secret of a recovery key that the
+ * anchor is wrapped for, the vault opens, and each seal of the configuration that does not give its key
+ * gets a new one, by a switch. *count: how many. STATUS_REFUSED: the secret does not open it, or a file
+ * of a seal stands in the way (the log says which). Else as vault_open(), and as a switch.
+ */
+enum status custody_reseal(const struct vault_options *o, unsigned *count) MUST_USE;
+
 #endif /* SERVER_STORE_CUSTODY_H */

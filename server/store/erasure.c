@@ -10,7 +10,7 @@
 #include "server/store/subject.h"
 
 enum { OFF_SUBJECT = 0, OFF_EPOCH = 16, OFF_TIME = 24, OFF_CATEGORIES = 32, OFF_FINAL = 34,
-	OFF_SEQUENCE = 35 };
+	OFF_SEQUENCE = 35, OFF_CLASS = 43 };
 
 void
 erasure_encode(const struct erasure *e, uint8_t out[static ERASURE_ROW_LEN])
@@ -21,6 +21,7 @@ erasure_encode(const struct erasure *e, uint8_t out[static ERASURE_ROW_LEN])
 	bytes_put16(out + OFF_CATEGORIES, e->categories);
 	out[OFF_FINAL] = e->final;
 	bytes_put64(out + OFF_SEQUENCE, e->sequence);
+	out[OFF_CLASS] = (uint8_t)e->class;
 }
 
 enum status
@@ -34,6 +35,7 @@ erasure_decode(struct bytes row, struct erasure *e)
 	e->categories = bytes_get16(row.p + OFF_CATEGORIES);
 	e->final = row.p[OFF_FINAL] != 0;
 	e->sequence = bytes_get64(row.p + OFF_SEQUENCE);
+	e->class = (char)row.p[OFF_CLASS];
 	return STATUS_OK;
 }
 
@@ -106,6 +108,7 @@ put_row(struct writeset *ws, const uint8_t slot[static 8], struct erasure *e)
 	e->epoch = entry.epoch;
 	e->time_ms = entry.time_ms;
 	e->sequence = entry.sequence;
+	e->class = vault_class_of_anchor(writeset_vault(ws));
 	erasure_encode(e, row);
 	return writeset_put(ws, STORE_ERASURES, bytes_of(e->id, sizeof(e->id)),
 	    bytes_of(row, sizeof(row)));

@@ -2,8 +2,9 @@
  * Rows of erasures: what was shredded, when, under which epoch. They outlive the person and
  * hold the subject's id and nothing else of them.
  *
- * Row: key is the erasure id (16 random bytes); value is subject id (16), epoch (8), time in ms (8), categories
- * (2: bit c - 1 for category c), final (1: the last category went), sequence of its ledger entry (8). Any
+ * Row: key is the erasure id (16 random bytes); value is subject id (16), epoch (8), time in ms (8),
+ * categories (2: bit c - 1 for category c), final (1: the last category went), sequence of its ledger
+ * entry (8), class that the anchor had (1: a letter; 0: not known, of one that a restore brought). Any
  * thread.
  */
 #ifndef SERVER_STORE_ERASURE_H
@@ -14,7 +15,7 @@
 #include "server/store/writeset.h"
 
 #define ERASURE_ID_LEN 16u
-#define ERASURE_ROW_LEN 43u
+#define ERASURE_ROW_LEN 44u
 
 struct erasure {
 	uint8_t id[ERASURE_ID_LEN], subject[SUBJECT_ID_LEN];
@@ -23,6 +24,7 @@ struct erasure {
 	uint16_t categories;
 	bool final;
 	uint64_t sequence;		/* of its entry in the ledger */
+	char class;			/* of the anchor, when it was done; 0: not known */
 };
 
 void erasure_encode(const struct erasure *e, uint8_t out[static ERASURE_ROW_LEN]);

@@ -220,6 +220,20 @@ gave(const struct seals *s, const struct anchor_seal *seal)
 }
 
 void
+seals_found(struct seals *s, unsigned i, bool opens)
+{
+	const char *why = "";
+	char class = provider_class(s->provider[i], &why);
+
+	must(pthread_mutex_lock(&s->lock) == 0);
+	s->opened[i] = opens;
+	s->tested_ms[i] = clock_wall_ms();
+	s->class[i] = class;
+	s->class_why[i] = why;
+	must(pthread_mutex_unlock(&s->lock) == 0);
+}
+
+void
 seals_settle(struct vault *v)
 {
 	const struct anchor_seals *all = anchor_seals(v->anchor);
@@ -230,6 +244,7 @@ seals_settle(struct vault *v)
 		const char *name = provider_name(s->provider[i]);
 		const struct anchor_seal *seal = seals_find(all, name);
 
+		seals_found(s, i, false);
 		if (seal == NULL) {
 			log_event(LOG_SEAL_CHANGED, LOG_S(NAME, name),
 			    LOG_S(WHAT, "it is configured and not in use: pdvault seal add"));
@@ -237,8 +252,7 @@ seals_settle(struct vault *v)
 		}
 		if (seal->kind != ANCHOR_SEAL_KEK)
 			continue;
-		s->opened[i] = gave(s, seal);
-		s->tested_ms[i] = clock_wall_ms();
+		seals_found(s, i, gave(s, seal));
 		if (!s->opened[i])
 			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that "
 			    "the anchor is wrapped for: it is away, another version, or another passphrase"));
@@ -251,13 +265,68 @@ seals_settle(struct vault *v)
 }
 
 char
-seals_class(struct vault *v, uint64_t epoch)
+seals_class(struct vault *v, uint64_t epoch, char anchor)
 {
-	char anchor = (char)atomic_load(&v->anchor_class), dead = (char)atomic_load(&v->seals->dead_class);
+	char dead = (char)atomic_load(&v->seals->dead_class);
 
 	/* The keys died with the slot of the epoch before, and those before it. */
 	if (!atomic_load(&v->seals->ended) || atomic_load(&v->seals->since) < epoch ||
 	    atomic_load(&v->seals->lasting) >= epoch || dead == 0)
 		return anchor;
 	return dead < anchor ? dead : anchor;
+}
+
+/* Under the lock. */
+static char
+class_of(const struct seals *s, const char *name, const char **why)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		if (strcmp(provider_name(s->provider[i]), name) != 0)
+			continue;
+		*why = s->class_why[i];
+		return s->class[i];
+	}
+	return PROVIDER_LASTING;
+}
+
+char
+seals_vault_class(struct vault *v, const char **why)
+{
+	char anchor = vault_class_of_anchor(v), worst = 0;
+	struct seals *s = v->seals;
+	const char *its = "";
+
+	*why = atomic_load(&v->anchor_class_why);
+	must(pthread_mutex_lock(&s->lock) == 0);
+	for (unsigned i = 0; i < s->now->count; i++) {
+		const char *one = "a seal that the configuration does not have";
+		char class = class_of(s, s->now->seal[i].name, &one);
+
+		if (class > worst) {
+			worst = class;
+			its = one;
+		}
+	}
+	must(pthread_mutex_unlock(&s->lock) == 0);
+	_Static_assert(PROVIDER_LASTING > PROVIDER_CLASS_D, "the worst");
+	if (worst >= anchor)
+		return anchor;
+	*why = its;
+	return worst;
+}
+
+unsigned
+seals_failing(struct vault *v)
+{
+	struct seals *s = v->seals;
+	unsigned failing = 0;
+
+	must(pthread_mutex_lock(&s->lock) == 0);
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct anchor_seal *seal = seals_find(s->now, provider_name(s->provider[i]));
+
+		failing += seal != NULL && seal->kind == ANCHOR_SEAL_KEK && !s->opened[i];
+	}
+	must(pthread_mutex_unlock(&s->lock) == 0);
+	return failing;
 }

@@ -45,10 +45,20 @@ void seals_settle(struct vault *v);
 /* The files that they keep their state in, into out[PROVIDER_MAX]. */
 size_t seals_files(const struct vault_options *o, const char **out);
 
+/* Seals in use that did not give their key when they were tested last. Any thread. */
+unsigned seals_failing(struct vault *v);
+
 /*
- * The class that an erasure of ${epoch} has: that of the anchor, or a better one, when every wrap of
- * the slots that the keys died with is dead as well. Any thread.
+ * The class that an erasure of ${epoch} has, whose anchor had class ${anchor}: that one, or a better
+ * one, when every wrap of the slots that the keys died with is dead as well. Any thread.
  */
-char seals_class(struct vault *v, uint64_t epoch);
+char seals_class(struct vault *v, uint64_t epoch, char anchor);
+
+/*
+ * The class of the vault: that of the anchor, or a better one if all seals are better, which erasures
+ * then come to with the next version of the seals. One that nothing destroys decides for the anchor.
+ * *why becomes a static text. Any thread.
+ */
+char seals_vault_class(struct vault *v, const char **why);
 
 #endif /* SERVER_STORE_SEALS_H */

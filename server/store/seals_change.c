@@ -77,15 +77,17 @@ is_too_soon(const struct provider *p, const struct anchor_seal *s)
 	return age >= 0 && age < (int64_t)provider_kind_of(p)->interval_s * 1000;
 }
 
-/* A further version of one. STATUS_REFUSED: it has none now. */
+/* A further version of one. STATUS_REFUSED: it has none; STATUS_TOO_SOON. */
 static enum status
 renew_one(struct seals_change *c, struct provider *p, struct anchor_seal *s, struct provider_kek *kek)
 {
 	uint8_t old[PROVIDER_ID_LEN];
 	enum status rc;
 
-	if (!provider_kind_of(p)->renews || is_too_soon(p, s))
+	if (!provider_kind_of(p)->renews)
 		return STATUS_REFUSED;
+	if (is_too_soon(p, s))
+		return STATUS_TOO_SOON;
 	/* What a crash left between two versions is ended first. */
 	if ((rc = provider_keep(p, s->id)) != STATUS_OK || (rc = provider_renew(p, kek)) != STATUS_OK)
 		return rc;
@@ -114,7 +116,7 @@ seals_renew(struct vault *v, const char *name, struct seals_change *c)
 			continue;
 		rc = p != NULL ? renew_one(c, p, s, kek) : STATUS_REFUSED;
 		/* Of all some may have no further version. */
-		if (rc == STATUS_REFUSED && all) {
+		if ((rc == STATUS_REFUSED || rc == STATUS_TOO_SOON) && all) {
 			c->left++;
 			rc = STATUS_OK;
 		}
@@ -193,6 +195,40 @@ out:
 	return rc;
 }
 
+enum status
+seals_replace(struct vault *v, struct seals_change *c)
+{
+	struct provider_kek *kek = secret_alloc(sizeof(*kek));
+	struct seals *s = v->seals;
+	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY;
+
+	if (rc != STATUS_OK)
+		goto out;
+	for (unsigned i = 0; i < s->count && rc == STATUS_OK; i++) {
+		struct provider *p = s->provider[i];
+		struct anchor_seal *seal = in_use(c->next, provider_name(p));
+
+		if (!provider_kind_of(p)->opens || s->opened[i])
+			continue;
+		if (seal == NULL && c->next->count == PROVIDER_MAX)
+			rc = STATUS_REFUSED;
+		else
+			rc = provider_create(p, kek);
+		if (rc != STATUS_OK)
+			break;
+		/* Nobody knows what became of the key that is lost. */
+		if (seal != NULL)
+			c->next->lasting = UINT64_MAX;
+		seals_fill(seal != NULL ? seal : &c->next->seal[c->next->count++], p, kek, 0);
+		concern(c, p, no_id, kek->id);
+	}
+	if (rc != STATUS_OK)
+		give_up(v, c);
+out:
+	secret_free(kek, sizeof(*kek));
+	return rc;
+}
+
 /* Whether one is left that opens while nobody has a recovery secret. */
 static bool
 one_opens(const struct anchor_seals *all)
@@ -248,6 +284,10 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
 		    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
 	}
+	for (unsigned i = 0; i < v->seals->count; i++)
+		for (unsigned k = 0; k < c->count; k++)
+			if (v->seals->provider[i] == c->provider[k])
+				seals_found(v->seals, i, true);
 	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
 	secret_free(c->next, sizeof(*c->next));
 	c->next = NULL;
@@ -288,10 +328,7 @@ seals_test(struct vault *v)
 		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK)
 			continue;
 		opens = gives(s->provider[i], seal, kek);
-		must(pthread_mutex_lock(&s->lock) == 0);
-		s->opened[i] = opens;
-		s->tested_ms[i] = clock_wall_ms();
-		must(pthread_mutex_unlock(&s->lock) == 0);
+		seals_found(s, i, opens);
 		failing += !opens;
 		if (!opens)
 			log_event(LOG_SEAL, LOG_S(NAME, seal->name),
@@ -308,11 +345,12 @@ seals_test(struct vault *v)
 static void
 describe(struct seals *s, unsigned i, struct seals_info *out)
 {
-	struct provider *p = s->provider[i];
+	const struct provider *p = s->provider[i];
 
 	(void)strncpy(out->name, provider_name(p), PROVIDER_NAME_MAX);
 	out->kind = provider_kind_of(p)->name;
-	out->class = provider_class(p, &out->class_why);
+	out->class = s->class[i];
+	out->class_why = s->class_why[i];
 	out->interval_s = provider_kind_of(p)->interval_s;
 	out->configured = true;
 	out->opens = s->opened[i];
@@ -383,8 +421,10 @@ seals_learn(struct vault *v, const struct vault_options *o)
 	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
 		if (seals_provider(s, o->seal[i].name) != NULL)
 			continue;
-		if ((rc = seals_make(&o->seal[i], &s->provider[s->count])) == STATUS_OK)
-			s->count++;
+		if ((rc = seals_make(&o->seal[i], &s->provider[s->count])) != STATUS_OK)
+			break;
+		s->class[s->count] = provider_class(s->provider[s->count], &s->class_why[s->count]);
+		s->count++;
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
 	must(pthread_mutex_unlock(&s->work) == 0);

@@ -29,6 +29,13 @@ enum status seals_add(struct vault *v, const char *name, struct seals_change *c)
 enum status seals_remove(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
 
 /*
+ * After a start with a recovery secret: a first version of each provider of the configuration that does
+ * not give the key that the anchor is wrapped for, in its place. c->count: how many. Statuses as
+ * provider_create(): one whose file stands in the way is STATUS_REFUSED.
+ */
+enum status seals_replace(struct vault *v, struct seals_change *c) MUST_USE;
+
+/*
  * The switch is decided and settled, or (without ${decided}) did not happen: what is not in use now is
  * destroyed. false: not all of it; the next start tries again.
  */

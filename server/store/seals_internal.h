@@ -20,9 +20,11 @@ struct seals {
 	struct provider *provider[PROVIDER_MAX];
 	unsigned count;
 	pthread_mutex_t work;		/* whoever asks a provider for something, which may take seconds */
-	pthread_mutex_t lock;		/* the next three, for a moment */
+	pthread_mutex_t lock;		/* the next five, for a moment */
 	bool opened[PROVIDER_MAX];	/* gave the key that the anchor is wrapped for, when last asked */
 	int64_t tested_ms[PROVIDER_MAX];	/* when that was */
+	char class[PROVIDER_MAX];	/* as of then: asking may take a token's time */
+	const char *class_why[PROVIDER_MAX];
 	struct anchor_seals *now;	/* secret memory: those of the anchor */
 	struct provider_kek *kek;	/* secret memory; until seals_settle() */
 	size_t kek_count;
@@ -45,6 +47,9 @@ enum status seals_make(const struct provider_options *o, struct provider **out) 
 /* A seal made now of what the provider gave. */
 void seals_fill(struct anchor_seal *s, const struct provider *p, const struct provider_kek *kek,
     uint64_t epoch);
+
+/* What was found out about provider ${i} just now: its class is looked up. Whoever has work, or start-up. */
+void seals_found(struct seals *s, unsigned i, bool opens);
 
 /* After the anchor has other seals. The writer's thread, or start-up's. */
 void seals_note(struct vault *v);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "server/clock.h"
+#include "server/keys/anchor_watch.h"
 #include "server/keys/secret.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -263,6 +264,22 @@ look_at_ledger(struct vault *v)
 	store_snapshot_free(s);
 }
 
+/* It serves without, too; the log says that it does. */
+static void
+watch(struct vault *v)
+{
+	if (anchor_watch_new(v->anchor, &v->watch) != STATUS_OK)
+		log_event(LOG_ANCHOR_ERROR,
+		    LOG_S(WHAT, "it cannot be watched: fs.inotify.max_user_instances?"));
+}
+
+void
+vault_watch(struct vault *v)
+{
+	if (v->watch != NULL)
+		(void)anchor_watch_poll(v->watch);
+}
+
 enum status
 vault_open(const struct vault_options *o, struct vault **out)
 {
@@ -284,6 +301,7 @@ vault_open(const struct vault_options *o, struct vault **out)
 	}
 	seals_settle(v);
 	look_at_ledger(v);
+	watch(v);
 	*out = v;
 	v = NULL;
 out:
@@ -301,6 +319,7 @@ vault_close(struct vault *v)
 	reader_free_all(v);
 	cache_free(v->cache);
 	epoch_free(v->epochs);
+	anchor_watch_free(v->watch);
 	anchor_close(v->anchor);
 	seals_free(v->seals);
 	store_close(v->store);
@@ -360,6 +379,12 @@ uint64_t
 vault_incarnation(const struct vault *v)
 {
 	return v->incarnation;
+}
+
+char
+vault_class_of_anchor(struct vault *v)
+{
+	return (char)atomic_load(&v->anchor_class);
 }
 
 uint64_t

@@ -65,6 +65,12 @@ uint64_t vault_incarnation(const struct vault *v);	/* grows with each restore; i
 uint64_t vault_epoch(struct vault *v);
 uint64_t vault_settled(struct vault *v);
 
+/* The letter of the anchor's class now. Any thread. */
+char vault_class_of_anchor(struct vault *v);
+
+/* Says in the log, and counts, when another process has opened the anchor since. The main thread. */
+void vault_watch(struct vault *v);
+
 /* NULL: it takes writes. Else the reason, static, UPPER_SNAKE; STORE_FULL: it takes erasures. Any thread. */
 const char *vault_read_only(struct vault *v);
 
@@ -80,6 +86,9 @@ struct vault_status {
 	uint64_t incarnation, epoch, settled, subjects, erased, ledger_entries, store_used, store_limit;
 	char anchor_class;
 	const char *anchor_class_why;
+	char class;			/* of the vault: seals_vault_class() */
+	const char *class_why;
+	unsigned seals_failing;
 	const char *seals[PROVIDER_MAX];
 	unsigned seal_count;
 	int64_t backup_ms[4];		/* by enum backup_note; 0: never */

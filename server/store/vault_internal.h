@@ -34,6 +34,7 @@ struct vault {
 	struct store *store;
 	struct anchor *anchor;
 	struct seals *seals;
+	struct anchor_watch *watch;	/* the main thread's; NULL: none */
 	struct epochs *epochs;
 	struct cache *cache;
 	uint64_t sequence;		/* the writer's: next number of a transaction row */

@@ -35,6 +35,8 @@ vault_status(struct vault *v, struct vault_status *out)
 	out->erased = rows > live ? rows - live : 0;
 	store_usage(v->store, &out->store_used, &out->store_limit);
 	out->anchor_class = (char)atomic_load(&v->anchor_class);
+	out->class = seals_vault_class(v, &out->class_why);
+	out->seals_failing = seals_failing(v);
 	out->anchor_class_why = atomic_load(&v->anchor_class_why);
 	for (; out->seal_count < v->seals->count; out->seal_count++)
 		out->seals[out->seal_count] = provider_name(v->seals->provider[out->seal_count]);

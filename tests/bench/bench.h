@@ -12,7 +12,8 @@
 #include "histogram.h"
 #include "pdvault/pdvault.h"
 
-enum kind { KIND_GET, KIND_FIND, KIND_UPDATE, KIND_CREATE, KIND_ERASE, KIND_ECHO, KIND_COUNT };
+enum kind { KIND_GET, KIND_FIND, KIND_UPDATE, KIND_CREATE, KIND_ERASE, KIND_KEYS, KIND_OPEN, KIND_ECHO,
+	KIND_COUNT };
 
 struct options {
 	const char *server, *ca, *cert, *key;
@@ -20,6 +21,8 @@ struct options {
 	unsigned subjects;		/* there before the load begins */
 	unsigned record;		/* bytes of an identity, about */
 	unsigned in_flight, connections;
+	unsigned keys;			/* data keys in a request that makes or opens them */
+	unsigned blob;			/* MiB that are sealed and opened instead of a load; 0: none */
 	unsigned rate;			/* requests a second, open loop; 0: closed loop */
 	double seconds, warm_up;
 	unsigned rounds;		/* of echo and load by turns */
@@ -41,6 +44,8 @@ struct bench {
 	struct subject *subject;	/* room for subjects that are created, too */
 	_Atomic uint64_t subject_count, subject_room;
 	_Atomic uint64_t names;		/* next unused number of an email */
+	struct pdv_subject_id wrapped_subject;
+	struct pdv_result *wrapped;	/* its data keys; NULL: none are opened */
 
 	/* The phase that runs. */
 	const unsigned *share;
@@ -64,6 +69,7 @@ uint64_t bench_now(void);
 
 /* prepare.c: makes b->o.subjects subjects, or reads their ids from the state file. */
 bool prepare_subjects(struct bench *b);
+bool prepare_keys(struct bench *b);
 bool prepare_client(struct bench *b, const char *server, struct pdv_client **out);
 
 /* kinds.c: begins one request; intended is when it should have begun. False: nothing began. */
@@ -91,6 +97,9 @@ struct echo {
 bool echo_start(const struct options *o, struct echo *e);
 void echo_stop(struct echo *e);
 int echo_serve(const struct options *o);
+
+/* blob.c: prints how fast a blob of b->o.blob MiB is sealed and opened, with one line for each round. */
+bool blob_run(struct bench *b);
 
 /* report.c */
 struct report {

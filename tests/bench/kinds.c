@@ -10,7 +10,8 @@
 
 #define TRIES 64	/* to find a subject that is not erased */
 
-static const char *const names[KIND_COUNT] = { "get", "find", "update", "create", "erase", "echo" };
+static const char *const names[KIND_COUNT] = { "get", "find", "update", "create", "erase",
+	"keys", "open", "echo" };
 
 const char *
 kinds_name(enum kind k)
@@ -144,6 +145,36 @@ find(struct flight *f, pdv_callback done)
 }
 
 static bool
+keys(struct flight *f, pdv_callback done)
+{
+	struct subject *s = any_subject(f);
+	struct pdv_data_key_request q = { .category = PDV_CATEGORY_CONTENT, .count = f->bench->o.keys };
+
+	if (s == NULL)
+		return false;
+	q.subject = s->id;
+	return pdv_generate_data_keys_async(f->bench->phase_client, &q, NULL, done, f) == PDV_OK;
+}
+
+/* Of one subject, whose wrapped keys prepare.c asked for; the same one again and again. */
+static bool
+open_keys(struct flight *f, pdv_callback done)
+{
+	struct bench *b = f->bench;
+	struct pdv_wrapped_key wrapped[PDV_DATA_KEYS_MAX];
+	struct pdv_data_key_opening q = { .subject = b->wrapped_subject, .category = PDV_CATEGORY_CONTENT,
+		.wrapped = wrapped, .count = b->o.keys };
+	size_t count;
+	const struct pdv_data_key *k = b->wrapped != NULL ? pdv_result_data_keys(b->wrapped, &count) : NULL;
+
+	if (k == NULL)
+		return false;
+	for (unsigned i = 0; i < b->o.keys; i++)
+		wrapped[i] = k[i].wrapped;
+	return pdv_open_data_keys_async(b->phase_client, &q, NULL, done, f) == PDV_OK;
+}
+
+static bool
 echo(struct flight *f, pdv_callback done)
 {
 	static const uint8_t body[65536];
@@ -156,7 +187,7 @@ bool
 kinds_begin(struct flight *f, pdv_callback done)
 {
 	static bool (*const begin[KIND_COUNT])(struct flight *, pdv_callback) = {
-		get, find, update, create, erase, echo };
+		get, find, update, create, erase, keys, open_keys, echo };
 
 	return begin[f->kind](f, done);
 }

@@ -20,6 +20,8 @@ static const struct option long_options[] = {
 	{ "record", required_argument, NULL, 'b' },
 	{ "in-flight", required_argument, NULL, 'f' },
 	{ "connections", required_argument, NULL, 'C' },
+	{ "keys", required_argument, NULL, 'K' },
+	{ "blob", required_argument, NULL, 'o' },
 	{ "rate", required_argument, NULL, 'r' },
 	{ "seconds", required_argument, NULL, 't' },
 	{ "warm-up", required_argument, NULL, 'w' },
@@ -39,12 +41,15 @@ static const char help[] =
 "usage: pdvault-bench --server URL --ca FILE --cert FILE --key FILE [options]\n"
 "\n"
 "  (server, ca, cert, key also from PDVAULT_SERVER, PDVAULT_CA, PDVAULT_CERT, PDVAULT_KEY)\n"
-"  --mix KIND=N,...     get, find, update, create, erase and their shares; default get=1\n"
+"  --mix KIND=N,...     get, find, update, create, erase, keys (data keys made), open (data keys\n"
+"                       opened) and their shares; default get=1\n"
+"  --keys N             data keys in one request of keys or open, to 256; default 64\n"
 "  --subjects N         subjects to have before the load begins; default 1000\n"
 "  --state FILE         keeps their ids from run to run, so that they are made once\n"
 "  --record BYTES       size of an identity, about; default 300\n"
 "  --in-flight N        requests at once; default 64\n"
 "  --connections N      default 4\n"
+"  --blob MIB           instead of a load: a blob sealed and opened, beside libsodium's stream alone\n"
 "  --rate N             open loop: N requests a second at their intended times\n"
 "  --seconds S          of each measurement; default 5     --warm-up S   default 1\n"
 "  --rounds N           measurements; the median counts; default 3\n"
@@ -104,6 +109,8 @@ set(struct options *o, int key, const char *arg)
 	case 'b': return number(arg, 1, &o->record);
 	case 'f': return number(arg, 1, &o->in_flight);
 	case 'C': return number(arg, 1, &o->connections);
+	case 'K': return number(arg, 1, &o->keys) && o->keys <= PDV_DATA_KEYS_MAX;
+	case 'o': return number(arg, 1, &o->blob) && o->blob <= 1024;
 	case 'r': return number(arg, 1, &o->rate);
 	case 't': o->seconds = strtod(arg, NULL); return o->seconds > 0;
 	case 'w': o->warm_up = strtod(arg, NULL); return o->warm_up >= 0;
@@ -164,7 +171,7 @@ main(int argc, char **argv)
 	b.o = (struct options){ .server = getenv("PDVAULT_SERVER"), .ca = getenv("PDVAULT_CA"),
 		.cert = getenv("PDVAULT_CERT"), .key = getenv("PDVAULT_KEY"),
 		.share = { [KIND_GET] = 1 }, .subjects = 1000, .record = 300, .in_flight = 64,
-		.connections = 4, .seconds = 5, .warm_up = 1, .rounds = 3 };
+		.connections = 4, .keys = 64, .seconds = 5, .warm_up = 1, .rounds = 3 };
 	while ((key = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
 		if (key == 'h') {
 			(void)fputs(help, stdout);
@@ -183,8 +190,10 @@ main(int argc, char **argv)
 		(void)fputs(help, stderr);
 		return 2;
 	}
-	if (prepare_client(&b, b.o.server, &b.client) && prepare_subjects(&b))
-		rc = measure(&b);
+	if (prepare_client(&b, b.o.server, &b.client) && prepare_subjects(&b) &&
+	    prepare_keys(&b))
+		rc = b.o.blob > 0 ? !blob_run(&b) : measure(&b);
+	pdv_result_free(b.wrapped);
 	pdv_client_free(b.client);
 	free(b.subject);
 	return rc;

@@ -131,3 +131,17 @@ prepare_subjects(struct bench *b)
 	write_state(b);
 	return b->subject_count > 0;
 }
+
+bool
+prepare_keys(struct bench *b)
+{
+	struct pdv_data_key_request q = { .category = PDV_CATEGORY_CONTENT, .count = b->o.keys };
+
+	if (b->o.share[KIND_OPEN] == 0)
+		return true;
+	b->wrapped_subject = q.subject = b->subject[0].id;
+	if (pdv_generate_data_keys(b->client, &q, NULL, &b->wrapped) == PDV_OK)
+		return true;
+	(void)fprintf(stderr, "pdvault-bench: no data keys: %s\n", pdv_result_reason(b->wrapped));
+	return false;
+}

@@ -78,6 +78,8 @@ print_json(const struct bench *b, const struct report *r)
 	(void)json_object_set_new(top, "connections", json_integer(b->o.connections));
 	(void)json_object_set_new(top, "rate", json_integer(b->o.rate));
 	(void)json_object_set_new(top, "load", object(&load));
+	if (b->o.share[KIND_KEYS] + b->o.share[KIND_OPEN] > 0)
+		(void)json_object_set_new(top, "keys_per_request", json_integer(b->o.keys));
 	if (b->o.echo_cert != NULL) {
 		echo = median(r->echo, r->rounds);
 		(void)json_object_set_new(top, "echo", object(&echo));
@@ -113,6 +115,9 @@ report_print(const struct bench *b, const struct report *r)
 		(void)printf("ratio  %9.2f      (medians of %u rounds; echo of %u bytes)\n",
 		    load.per_second / echo.per_second, r->rounds, b->echo_bytes);
 	}
+	if (b->o.share[KIND_KEYS] + b->o.share[KIND_OPEN] > 0)
+		(void)printf("keys   %9.0f /s   if all were of them, %u in each\n", load.per_second * b->o.keys,
+		    b->o.keys);
 	if (b->o.pid != 0)
 		(void)printf("memory %9.1f MB of the server (RssAnon + RssShmem)\n",
 		    (double)memory_of(b->o.pid) / 1e6);

@@ -161,7 +161,8 @@ def ledger(vault):
             continue
         subject, row = entry[32:48], vault.rows['erasures'].get(entry[48:64])
         must(row is not None, 'an entry of the ledger without its erasure')
-        same(row, subject + entry[8:24] + entry[64:67] + entry[:8], 'an erasure and its entry in the ledger')
+        same(row[:43], subject + entry[8:24] + entry[64:67] + entry[:8], 'an erasure and its entry in the ledger')
+        must(row[43:] in (b'A', b'B', b'C', b'D', b'\0'), 'the class of an erasure')
         must(number(entry[24:32]) < vault.next_slot, 'a slot above the next')
         must(entry[66] in (0, 1) and not (entry[66] and subject in living), 'an erasure of somebody who lives')
         must(living.get(subject, number(entry[24:32])) == number(entry[24:32]), 'the slot of an erasure')

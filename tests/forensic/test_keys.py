@@ -21,7 +21,7 @@ from lab import key_id
 
 MARK = 'Marker Of Knights'
 PEOPLE = 70		# more than two leaves of the tree, and a split bucket
-ROOT_PURPOSE = 1
+ROOT_PURPOSE, DATA_PURPOSE = 1, 9
 
 
 def identity(i):
@@ -232,6 +232,19 @@ def erase(b, lab_registry_before, older, victim, i):
     return before, after
 
 
+def data_keys(b, subject):
+    """Made and opened: the service has them, the vault keeps none, and no key of before the shred opens one after it."""
+    with open(b.path('text'), 'w', encoding='ascii') as f:
+        f.write(f'{MARK} elsewhere')
+    b.cli('blob', 'seal', b.path('text'), b.path('blob'), '--subject', subject, '--category', 'content')
+    b.cli('blob', 'open', b.path('blob'), b.path('text'))
+    os.remove(b.path('text'))
+    given = {k: f'purpose {purpose}' for k, purpose in b.registered() if purpose == DATA_PURPOSE}
+    need(given, 'no data key is registered')
+    need(not search(b, 'image', {}, given), 'a data key is still there')
+    held(1, f'{len(given)} data keys that were given out, in no file and not in memory')
+
+
 def erase_category(b, victim, i, gone, stays):
     """One category is shredded: its key is nowhere, what it sealed stays closed; the other one is as it was."""
     subject = raw(victim)
@@ -307,7 +320,9 @@ def run(bin):
         same(b.stop(), 0, 'exit status')
         b.start()
         b.create(identity(500))
+        data_keys(b, people[PEOPLE + 1])
         erase(b, mark, older, people[PEOPLE + 1], PEOPLE + 1)
+        b.cli('blob', 'open', b.path('blob'), b.path('text'), expect=4)
         step('F1: one category of two people')
         for i, gone, stays in ((7, 3, 1), (8, 1, 3)):
             erase_category(b, people[i], i, gone, stays)

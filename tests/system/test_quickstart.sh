@@ -34,7 +34,7 @@ healthy() {
 }
 
 "$quickstart" >"$dir/out" 2>&1 || fail 'the whole of it'
-for word in packages build vault start load find read update erase gone 'still there' 'plain text' 'back up' restore 'is back' done; do
+for word in packages build vault start load find read update seal erase gone elsewhere 'still there' 'plain text' 'back up' restore 'is back' done; do
 	grep -q "^== .*$word" "$dir/out" || fail "no step shows '$word'"
 done
 

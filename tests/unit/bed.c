@@ -106,6 +106,28 @@ write_twice(struct vault *v, struct call *c, struct writeset *ws)
 	return echo(v, c);
 }
 
+/* What it reads is not there before it was made; with no key to be executed once. */
+static enum status
+find_nothing(struct vault *v, struct call *c)
+{
+	(void)v;
+	(void)call_violates(c, "LEFT_OVER", "subject");	/* is gone when the writer has it */
+	return STATUS_NO_RECORD;
+}
+
+static enum status
+make(struct vault *v, struct call *c, struct writeset *ws)
+{
+	(void)ws;
+	return c->violation_count != 0 ? STATUS_IO : echo(v, c);
+}
+
+static bool
+is_one_byte(const struct call *c)
+{
+	return ((const Pdvault__V1__GetIdentityRequest *)(const void *)c->request)->subject.len == 1;
+}
+
 #define REQUEST &pdvault__v1__get_identity_request__descriptor
 const struct method bed_methods[] = {
 	{ "/test.v1.Test/Write", REQUEST, METHOD_WRITER, NULL, NULL, write_twice, false },
@@ -113,11 +135,13 @@ const struct method bed_methods[] = {
 	{ "/test.v1.Test/Rule", REQUEST, METHOD_INLINE, break_rule, echo, NULL, false },
 	{ "/test.v1.Test/Slow", REQUEST, METHOD_POOL, NULL, slow, NULL, false },
 	{ "/test.v1.Test/Erase", REQUEST, METHOD_WRITER, NULL, NULL, write_twice, true },
+	{ "/test.v1.Test/OrWrite", REQUEST, METHOD_POOL, NULL, find_nothing, make, false, is_one_byte },
 	{ "/test.v1.Test/Secret", REQUEST, METHOD_INLINE, NULL, echo, NULL, false },
 };
 const unsigned bed_method_count = sizeof(bed_methods) / sizeof(bed_methods[0]);
 const char *const bed_names[] = { "/test.v1.Test/Write", "/test.v1.Test/Echo",
-	"/test.v1.Test/Rule", "/test.v1.Test/Slow", "/test.v1.Test/Erase", "/test.v1.Test/Secret" };
+	"/test.v1.Test/Rule", "/test.v1.Test/Slow", "/test.v1.Test/Erase", "/test.v1.Test/OrWrite",
+	"/test.v1.Test/Secret" };
 
 static void *
 write_thread(void *arg)
@@ -151,7 +175,7 @@ struct access *
 bed_access(void)
 {
 	static const char *const methods[] = { "Test.Echo", "Test.Rule", "Test.Slow",
-		"Test.Write", "Test.Erase" };
+		"Test.Write", "Test.Erase", "Test.OrWrite" };
 	static const struct access_entry backend = { "backend", "spiffe://test/backend", methods,
 		sizeof(methods) / sizeof(methods[0]) };
 	char why[ACCESS_WHY_LEN];

@@ -65,6 +65,11 @@ commands(void **state)
 	assert_int_equal(a.repeated_n, 2);
 	assert_string_equal(a.repeated[1], "usage");
 	assert_string_equal(parse("status", &a), "");
+	assert_null(a.second);
+	assert_string_equal(parse("blob seal in - --subject s --category usage --context c", &a), "");
+	assert_string_equal(a.operand, "in");
+	assert_string_equal(a.second, "-");
+	assert_string_equal(a.repeated[0], "usage");
 }
 
 static void
@@ -79,6 +84,11 @@ wrong_commands(void **state)
 		{"subject gte x", "subject cannot gte; did you mean get?"},
 		{"subject fly x", "subject cannot fly"},
 		{"subject get", "SUBJECT is missing"},
+		{"blob seal", "IN OUT is missing"},
+		{"blob open a", "IN OUT is missing"},
+		{"blob open a b c", "too many words after blob open"},
+		{"blob open a b c d", "too many words after blob open"},
+		{"blob open a b --subject s", "unknown flag --subject"},
 		{"subject get a b", "too many words after subject get"},
 		{"status x", "too many words after status"},
 		{"subject get a --jsno", "unknown flag --jsno; did you mean --json?"},
@@ -390,11 +400,16 @@ bar(void **state)
 
 	(void)state;
 	progress_line(line, sizeof(line), &at);
-	assert_non_null(strstr(line, "]  25 %, 30 rows, 15/s"));
+	assert_non_null(strstr(line, "]  25 %, 30 rows, 15/s, about 7 s left"));
+	at.ms = 999;
+	progress_line(line, sizeof(line), &at);
+	assert_null(strstr(line, "left"));
+	at.ms = 2000;
 	at.refused = 2;
 	at.bytes = 900;		/* it has grown meanwhile */
 	progress_line(line, sizeof(line), &at);
 	assert_non_null(strstr(line, "] 100 %, 30 rows, 2 refused, 15/s"));
+	assert_null(strstr(line, "left"));
 	at.size = 0;
 	at.ms = 0;
 	progress_line(line, sizeof(line), &at);

@@ -24,7 +24,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define NOW INT64_C(1800000000)
 #define DAY INT64_C(86400)
-#define LINES 8u		/* of a vault that warns of nothing else than its backups */
+#define LINES 11u		/* of a vault that warns of nothing else than its backups */
 
 static const char *
 field(const json_t *line, const char *name)
@@ -69,6 +69,7 @@ healthy(void)
 {
 	return (struct pdv_status){
 	    .epoch = 9, .settled_epoch = 9, .anchor_class = "C", .anchor_class_reason = "virtual disk",
+	    .class_ = "C", .class_reason = "virtual disk", .seal_count = 2,
 	    .read_only_reason = "", .store_bytes = 10, .store_limit_bytes = 100,
 	    .data_backup_time = &recent, .key_backup_time = &recent, .backup_verify_time = &recent,
 	    .backup_drill_time = &recent,
@@ -78,8 +79,9 @@ healthy(void)
 static void
 well(void **state)
 {
-	static const char *const checks[] = {"writes", "anchor_class", "settled", "filling", "data_backup",
-	    "key_backup", "backup_verify", "backup_drill"};
+	static const char *const checks[] = { "writes", "anchor_class", "class", "seals", "jobs",
+		"settled", "filling", "data_backup", "key_backup", "backup_verify",
+		"backup_drill" };
 	const struct pdv_status s = healthy();
 	struct findings l = {.list = NULL};
 
@@ -415,6 +417,30 @@ stop(void **state)
 	return 0;
 }
 
+/* A seal that is away is a spare that is lost; all of them, and the next start fails. A job must get on. */
+static void
+seals_and_jobs(void **state)
+{
+	struct pdv_status s = healthy();
+	struct pdv_time at = {.seconds = NOW};
+
+	(void)state;
+	one(&s, 9, "seals", "OK", "each gave its key");
+	s.seals_failing = 1;
+	one(&s, 9, "seals", "WARN", "1 of 2");
+	s.seals_failing = 2;
+	one(&s, 9, "seals", "FAIL", "2 of 2");
+	s.seals_failing = 0;
+	one(&s, 9, "jobs", "OK", "none is open");
+	s.open_jobs = 1;
+	one(&s, 9, "jobs", "WARN", "none runs");
+	s.job_update_time = &at;
+	for (int64_t age = 299; age <= 301; age++) {
+		at.seconds = NOW - age;
+		one(&s, 9, "jobs", age > 300 ? "FAIL" : "OK", "1 open");
+	}
+}
+
 int
 main(void)
 {
@@ -427,7 +453,7 @@ main(void)
 	    cmocka_unit_test(lines),
 	    cmocka_unit_test(forms),
 	    cmocka_unit_test(too_many),
-	    cmocka_unit_test(asks_again),
+	    cmocka_unit_test(asks_again), cmocka_unit_test(seals_and_jobs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, stop);

@@ -359,9 +359,9 @@ helps(void **state)
 	assert_int_equal(fclose(to), 0);
 	assert_non_null(strstr(text, "| [vault] | path | a path | (must be given) |"));
 	assert_non_null(strstr(text,
-	    "| [limits] | idle_timeout | a time, as 500ms, 10s, 5m, 1h; 1s to 24h | 10m |"));
+	    "| [limits] | idle_timeout | a time, as 500ms, 10s, 5m, 1h, 30d; 1s to 1d | 10m |"));
 	assert_non_null(strstr(text,
-	    "| [limits] | send_timeout | a time, as 500ms, 10s, 5m, 1h; 10ms to 1m |"));
+	    "| [limits] | send_timeout | a time, as 500ms, 10s, 5m, 1h, 30d; 10ms to 1m |"));
 	assert_non_null(strstr(text,
 	    "| [vault] | map_size | bytes, as 4096, 64K, 4M, 1G; 16M to 16T | 64G |"));
 	assert_non_null(strstr(text, "| [vault] | default_country_code | a number; 0 to 999 | 0 |"));

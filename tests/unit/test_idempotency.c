@@ -47,6 +47,8 @@ put(const struct idempotency_request *q, const char *response)
 	assert_int_equal(idempotency_put(w.ws, q, &row), STATUS_OK);
 }
 
+#define ROW_LEAST 22u	/* of a row: without a response */
+
 /* A row as it was written some seconds ago. */
 static void
 put_aged(unsigned key, const char *principal, uint32_t age, size_t len)
@@ -139,10 +141,10 @@ for_a_day(void **state)
 	struct idempotency_row row;
 
 	(void)state;
-	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, 20);
-	put_aged(1, "shop", IDEMPOTENCY_SECONDS - 10, 20);
+	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, ROW_LEAST);
+	put_aged(1, "shop", IDEMPOTENCY_SECONDS - 10, ROW_LEAST);
 	/* The clock was set back since. */
-	put_aged(2, "shop", (uint32_t)-5000, 20);
+	put_aged(2, "shop", (uint32_t)-5000, ROW_LEAST);
 	assert_int_equal(idempotency_find(w.ws, &q, &row), STATUS_ABSENT);
 	assert_int_equal(idempotency_find(w.ws, &r, &row), STATUS_KEY_REUSED);
 	assert_int_equal(idempotency_find(w.ws, &future, &row), STATUS_KEY_REUSED);
@@ -204,7 +206,7 @@ sweep_spares_what_the_batch_puts(void **state)
 	struct idempotency_row row;
 
 	(void)state;
-	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, 20);
+	put_aged(0, "shop", IDEMPOTENCY_SECONDS + 10, ROW_LEAST);
 	ws_bed_commit(&w);
 	put(&q, "new");
 	assert_int_equal(writeset_merge(w.ws), STATUS_OK);

@@ -38,6 +38,8 @@ static const struct expect expected[] = {
 	{ { .method = "/test.v1.Test/Slow", .subject = "x", .subject_len = 1 }, "", PDV_OK },
 	{ { .method = "/test.v1.Test/Write", .subject = "x", .subject_len = 1, .key_len = 16 },
 	    "", PDV_OK },
+	{ { .method = "/test.v1.Test/OrWrite", .subject = "x", .subject_len = 1 }, "", PDV_OK },
+	{ { .method = "/test.v1.Test/OrWrite", .subject = "xy", .subject_len = 2 }, "", PDV_OK },
 	{ { .method = "/test.v1.Test/Write" }, "IDEMPOTENCY_KEY_REQUIRED",
 	    PDV_INVALID_ARGUMENT },
 	{ { .method = "/test.v1.Test/Write", .key_len = 15 }, "IDEMPOTENCY_KEY_REQUIRED",

@@ -294,7 +294,9 @@ vault_bed_call_again(struct vault_bed *b, const char *method, const void *reques
 		return v->rc;
 	if (v->call.method->room != METHOD_WRITER) {
 		v->rc = v->call.method->read(b->vault, &v->call);
-		return received(v);
+		/* As server/rpc does: what is not there yet is for the writer to make. */
+		if (v->rc != STATUS_NO_RECORD || v->call.method->write == NULL)
+			return received(v);
 	}
 	submit(b, v);
 	return vault_bed_wait(v);
