@@ -22,7 +22,8 @@
 #define RETRY_NS UINT64_C(5000000000)	/* a place that failed */
 #define AT_ONCE 128u			/* entries written with one flush */
 
-enum { LABEL_LEN = sizeof(LEDGER_LABEL) - 1, HEAD_LEN = LEDGER_FILE_HEAD_LEN, ITEM_LEN = LEDGER_FILE_ITEM_LEN };
+enum { LABEL_LEN = sizeof(LEDGER_LABEL) - 1, HEAD_LEN = LEDGER_FILE_HEAD_LEN, ITEM_LEN = LEDGER_FILE_ITEM_LEN,
+	OFF_KEY = LABEL_LEN + VAULT_ID_LEN };
 
 struct copy {
 	struct ledger_copies *of;
@@ -76,7 +77,23 @@ head_of(struct vault *v, uint8_t out[static HEAD_LEN])
 {
 	memcpy(out, LEDGER_LABEL, LABEL_LEN);
 	memcpy(out + LABEL_LEN, vault_id(v), VAULT_ID_LEN);
-	vault_public_key(v, out + LABEL_LEN + VAULT_ID_LEN);
+	vault_public_key(v, out + OFF_KEY);
+}
+
+/* The head of a file that is whole names the present key, or the one that was when the file was made. */
+static enum status
+check_key(struct copy *c, const uint8_t *key)
+{
+	struct reader *rd = NULL;
+	enum status rc = reader_begin(c->of->vault, &rd);
+
+	if (rc == STATUS_OK) {
+		rc = reader_signer(rd, key);
+		reader_end(rd);
+	}
+	if (rc == STATUS_ABSENT)
+		return fail_plain(c, "is not a copy of this vault's ledger");
+	return rc == STATUS_OK ? rc : fail_plain(c, "the vault's own ledger cannot be read");
 }
 
 static bool
@@ -145,8 +162,10 @@ resume(struct copy *c, off_t size)
 	errno = 0;
 	if (pread(c->fd, found, want, 0) != (ssize_t)want)
 		return fail(c, "cannot be read");
-	if (memcmp(head, found, want) != 0)
+	if (memcmp(head, found, want < OFF_KEY ? want : (size_t)OFF_KEY) != 0)
 		return fail_plain(c, "is not a copy of this vault's ledger");
+	if (want == HEAD_LEN && (rc = check_key(c, found + OFF_KEY)) != STATUS_OK)
+		return rc;
 	/* What a failed flush leaves may be there or not: what is not known to be durable is written again. */
 	if (c->had && entries > c->entries)
 		entries = c->entries;

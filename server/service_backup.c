@@ -37,7 +37,6 @@ fill_keys(struct call *c, const struct backup_begun *b, Pdvault__V1__BeginBackup
 static enum status
 fill_head(struct vault *v, struct call *c, const struct backup_begun *b, Pdvault__V1__BackupHead *h)
 {
-	uint8_t public_key[SEAL_PUBLIC_LEN];
 	struct vault_status s;
 	enum status rc = vault_status(v, &s);
 
@@ -53,8 +52,7 @@ fill_head(struct vault *v, struct call *c, const struct backup_begun *b, Pdvault
 	h->time = service_time(c, b->time_ms);
 	h->store_format = VAULT_FORMAT;
 	h->country_code = vault_country_code(v);
-	vault_public_key(v, public_key);
-	h->signing_key = keep(c, public_key, sizeof(public_key));
+	h->signing_key = keep(c, b->signing_key, sizeof(b->signing_key));
 	h->ledger_entries = b->ledger.count;
 	h->ledger_head = keep(c, b->ledger.hash, sizeof(b->ledger.hash));
 	h->next_transaction = b->next_transaction;
@@ -163,8 +161,12 @@ finish_backup(struct vault *v, struct call *c, struct writeset *ws)
 		return rc;
 	if (b == NULL || (r = service_message(c, once.response)) == NULL)
 		return STATUS_NO_MEMORY;
-	if ((rc = backup_finish(v, q->session.data, b)) != STATUS_OK ||
-	    (b->keys && (rc = complete(ws, b)) != STATUS_OK) ||
+	if ((rc = backup_finish(v, q->session.data, b)) != STATUS_OK)
+		return rc;
+	/* Its manifest names the key of before, which signs no more: it is to be begun again. */
+	if (memcmp(b->signing_key, writeset_root(ws)->public_key, sizeof(b->signing_key)) != 0)
+		return STATUS_NO_SESSION;
+	if ((b->keys && (rc = complete(ws, b)) != STATUS_OK) ||
 	    (rc = backup_note(ws, b->keys ? BACKUP_NOTE_KEYS : BACKUP_NOTE_DATA, b->time_ms)) != STATUS_OK)
 		return rc;
 	backup_sign(&(struct ledger_signer){ writeset_root(ws), vault_id(v) },

@@ -48,8 +48,8 @@ follow(const struct backup_chain *c, struct backup_fault *f)
 	if (c->count == 1)
 		return l->manifest->since.len == 0 ? BACKUP_OK : backup_fault_set(f, BACKUP_BAD, "%.200s: has "
 		    "only the changes since another backup, which must be named before it", l->path);
-	if (!same_bytes(h->vault, below->manifest->head->vault) ||
-	    !same_bytes(h->signing_key, below->manifest->head->signing_key))
+	/* The keys may differ: the newest manifest has the digests of all rows, whoever signed those below. */
+	if (!same_bytes(h->vault, below->manifest->head->vault))
 		return backup_fault_set(f, BACKUP_BAD, "%.140s: is of another vault than %.140s", l->path,
 		    below->path);
 	if (!same_bytes(l->manifest->since, below->manifest->head->backup))

@@ -338,9 +338,6 @@ fits_base(const struct turn *t, struct failure *f)
 	if (memcmp(base->head->vault.data, h->vault.data, BACKUP_ID_LEN) != 0)
 		return failure_set(f, PDV_FAILED_PRECONDITION, "OTHER_VAULT",
 		    "--since is a backup of another vault");
-	if (memcmp(base->head->signing_key.data, h->signing_key.data, h->signing_key.len) != 0)
-		return failure_set(f, PDV_FAILED_PRECONDITION, "OTHER_VAULT",
-		    "--since was signed with another key than the vault has now: make a full backup");
 	for (i = 0; i < base->n_ranges; i++)
 		if (base->ranges[i]->from.len == 0) {
 			same = same && n < t->begun->n_tables &&

@@ -71,13 +71,11 @@ follow(struct ledger_file *l, const struct pdv_ledger_proof *p, struct failure *
 {
 	struct pdv_ledger_entry e;
 
-	if (pdv_ledger_verify(p, l->owner.vault, l->owner.signing_key, &e) != PDV_OK)
-		return broken(l, f, "an entry that the vault has not signed");
-	if (e.sequence != l->end.entries + 1 ||
-	    memcmp(e.before, l->end.hash, sizeof(e.before)) != 0)
+	if (pdv_ledger_walk_next(&l->walk, p, &e) != PDV_OK ||
+	    (l->pinned != NULL && pdv_ledger_walk_next(&l->pin, p, &e) != PDV_OK))
 		return broken(l, f, "an entry that does not follow on the one before");
-	l->end.entries++;
-	memcpy(l->end.hash, e.hash, sizeof(e.hash));
+	l->end.entries = l->walk.entries;
+	memcpy(l->end.hash, l->walk.hash, sizeof(l->end.hash));
 	memcpy(l->newest, p->entry, sizeof(l->newest));
 	if (l->each != NULL)
 		l->each(&e, l->arg);
@@ -88,8 +86,11 @@ follow(struct ledger_file *l, const struct pdv_ledger_proof *p, struct failure *
 static void
 begin(struct ledger_file *l)
 {
+	pdv_ledger_walk_begin(&l->walk, l->owner.vault, l->owner.signing_key);
+	if (l->pinned != NULL)
+		pdv_ledger_walk_begin(&l->pin, l->owner.vault, l->pinned);
 	l->end.entries = 0;
-	pdv_ledger_before_first(l->owner.vault, l->end.hash);
+	memcpy(l->end.hash, l->walk.hash, sizeof(l->end.hash));
 	l->seen = l->wanted != NULL && memcmp(l->wanted, l->end.hash, PDV_LEDGER_HASH_LEN) == 0;
 }
 
@@ -131,6 +132,26 @@ read_items(struct ledger_file *l, size_t *rest, struct failure *f)
 	return PDV_OK;
 }
 
+/* All of it is proven, by the key that it begins with and by the pinned one. */
+static enum pdv_code
+judge(const struct ledger_file *l, struct failure *f)
+{
+	uint64_t doubt = pdv_ledger_walk_doubt(&l->walk);
+
+	if (doubt != 0)
+		return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN",
+		    "%s: behind entry %llu: an entry that the vault has not signed", l->path,
+		    (unsigned long long)doubt - 1);
+	if (l->pinned == NULL)
+		return PDV_OK;
+	doubt = pdv_ledger_walk_doubt(&l->pin);
+	if (doubt != 0 || (l->pin.entries == 0 &&
+			      memcmp(l->pinned, l->owner.signing_key, PDV_SIGNING_KEY_LEN) != 0))
+		return failure_set(
+		    f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is signed with another key", l->path);
+	return PDV_OK;
+}
+
 enum pdv_code
 ledger_file_read(struct ledger_file *l, struct failure *f)
 {
@@ -142,7 +163,7 @@ ledger_file_read(struct ledger_file *l, struct failure *f)
 		    storage(l, f, "cannot be opened");
 	if ((rc = read_head(l, f)) != PDV_OK || (rc = read_items(l, &rest, f)) != PDV_OK)
 		return rc;
-	return rest == 0 ? PDV_OK : broken(l, f, "an entry that is cut off");
+	return rest == 0 ? judge(l, f) : broken(l, f, "an entry that is cut off");
 }
 
 /* A new name is durable only when its folder is flushed. */
@@ -201,7 +222,7 @@ ledger_file_extend(struct ledger_file *l, struct failure *f)
 		return make(l, (size_t)st.st_size, f);
 	if ((rc = read_head(l, f)) != PDV_OK)
 		return rc;
-	if (memcmp(&l->owner, &ours, sizeof(ours)) != 0)
+	if (memcmp(l->owner.vault, ours.vault, sizeof(ours.vault)) != 0)
 		return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is another vault's", l->path);
 	if ((rc = read_items(l, &rest, f)) != PDV_OK)
 		return rc;
@@ -210,22 +231,48 @@ ledger_file_extend(struct ledger_file *l, struct failure *f)
 	return PDV_OK;
 }
 
+static bool
+hold(struct ledger_file *l, const struct pdv_ledger_proof *p)
+{
+	if (l->held_room - l->held_len < ITEM_LEN) {
+		size_t room = l->held_room * 2 + ITEM_LEN;
+		uint8_t *more = realloc(l->held, room);
+
+		if (more == NULL)
+			return false;
+		l->held = more;
+		l->held_room = room;
+	}
+	memcpy(l->held + l->held_len, p->entry, sizeof(p->entry));
+	memcpy(l->held + l->held_len + sizeof(p->entry), p->signature, sizeof(p->signature));
+	l->held_len += ITEM_LEN;
+	return true;
+}
+
 enum pdv_code
 ledger_file_add(struct ledger_file *l, const struct pdv_ledger_proof *p, struct failure *f)
 {
-	uint8_t item[ITEM_LEN];
 	enum pdv_code rc = follow(l, p, f);
+	size_t len;
 
 	if (rc != PDV_OK)
 		return rc;
-	memcpy(item, p->entry, sizeof(p->entry));
-	memcpy(item + sizeof(p->entry), p->signature, sizeof(p->signature));
-	return write_all(l->fd, item, sizeof(item)) ? PDV_OK : storage(l, f, "cannot be written");
+	if (!hold(l, p))
+		return failure_memory(f);
+	if (pdv_ledger_walk_doubt(&l->walk) != 0)
+		return PDV_OK;
+	len = l->held_len;
+	l->held_len = 0;
+	return write_all(l->fd, l->held, len) ? PDV_OK : storage(l, f, "cannot be written");
 }
 
 enum pdv_code
 ledger_file_keep(struct ledger_file *l, struct failure *f)
 {
+	enum pdv_code rc = judge(l, f);
+
+	if (rc != PDV_OK)
+		return rc;
 	return fsync(l->fd) == 0 ? PDV_OK : storage(l, f, "cannot be flushed");
 }
 
@@ -235,4 +282,7 @@ ledger_file_close(struct ledger_file *l)
 	if (l->fd >= 0)
 		(void)close(l->fd);
 	l->fd = -1;
+	free(l->held);
+	l->held = NULL;
+	l->held_len = l->held_room = 0;
 }

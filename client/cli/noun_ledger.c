@@ -38,54 +38,81 @@ get_owner(struct session *s, struct ledger_owner *out, uint64_t *entries, struct
 }
 
 static json_t *
-end_json(const struct ledger_owner *o, const struct ledger_end *e)
+head_json(const struct ledger_owner *o, const struct ledger_end *e)
 {
 	return json_pack("{s:o, s:o, s:I, s:o}", "vault", json_out_hex(o->vault, sizeof(o->vault)),
 	    "signing_key", json_out_hex(o->signing_key, sizeof(o->signing_key)),
 	    "entries", (json_int_t)e->entries, "head", json_out_hex(e->hash, sizeof(e->hash)));
 }
 
-enum pdv_code
-noun_ledger_head(const struct args *a, struct failure *f)
+/* With the key that is trusted at the end. */
+static json_t *
+end_json(const struct ledger_file *l)
+{
+	struct ledger_owner o = l->owner;
+
+	memcpy(o.signing_key, l->walk.signing_key, sizeof(o.signing_key));
+	return head_json(&o, &l->end);
+}
+
+/* The newest entry, signed; the last few may not be settled yet: then it is one before them. */
+static enum pdv_code
+get_newest(struct session *s, const struct ledger_owner *o, uint64_t entries, struct ledger_end *end,
+    struct failure *f)
 {
 	struct pdv_ledger_page page = {.page_size = PDV_PAGE_MAX};
 	const struct pdv_ledger_proof *proofs;
-	struct session s = {.client = NULL};
-	struct ledger_owner owner;
-	struct ledger_end end = {.entries = 0};
 	struct pdv_ledger_entry entry;
 	struct pdv_result *r = NULL;
-	uint64_t entries;
 	size_t count = 0;
 	enum pdv_code rc;
 	int more;
 
-	if ((rc = session_open(&s, a, 0, f)) != PDV_OK ||
-	    (rc = get_owner(&s, &owner, &entries, f)) != PDV_OK)
-		goto out;
-	/* The last few may not be settled yet: then it is one before them. */
 	page.after = entries > PDV_PAGE_MAX ? entries - PDV_PAGE_MAX : 0;
-	(void)pdv_list_ledger(s.client, &page, &s.options, &r);
+	(void)pdv_list_ledger(s->client, &page, &s->options, &r);
 	if ((rc = session_failed(r, f)) != PDV_OK)
 		goto out;
 	proofs = pdv_result_ledger(r, &count, &more);
-	pdv_ledger_before_first(owner.vault, end.hash);
-	if (count > 0 || page.after > 0) {
-		rc = count == 0 ? PDV_DATA_LOSS :
-		    pdv_ledger_verify(&proofs[count - 1], owner.vault, owner.signing_key, &entry);
-		if (rc == PDV_OK && entry.sequence != page.after + count)
-			rc = PDV_DATA_LOSS;
-		if (rc != PDV_OK) {
-			(void)failure_set(f, rc, "LEDGER_BROKEN",
-			    "the vault does not sign what it says of its ledger");
-			goto out;
-		}
-		end.entries = entry.sequence;
-		memcpy(end.hash, entry.hash, sizeof(end.hash));
+	end->entries = 0;
+	pdv_ledger_before_first(o->vault, end->hash);
+	if (count == 0 && page.after == 0)
+		goto out;
+	rc = count == 0 ? PDV_DATA_LOSS :
+	    pdv_ledger_verify(&proofs[count - 1], o->vault, o->signing_key, &entry);
+	if (rc != PDV_OK || entry.sequence != page.after + count) {
+		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN",
+		    "the vault does not sign what it says of its ledger");
+		goto out;
 	}
-	rc = json_out_print(end_json(&owner, &end), a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
+	end->entries = entry.sequence;
+	memcpy(end->hash, entry.hash, sizeof(end->hash));
 out:
 	pdv_result_free(r);
+	return rc;
+}
+
+enum pdv_code
+noun_ledger_head(const struct args *a, struct failure *f)
+{
+	struct session s = {.client = NULL};
+	struct ledger_owner owner, asked;
+	struct ledger_end end = {.entries = 0};
+	uint64_t entries;
+	enum pdv_code rc;
+
+	if ((rc = session_open(&s, a, 0, f)) == PDV_OK)
+		rc = get_owner(&s, &owner, &entries, f);
+	while (rc == PDV_OK && (rc = get_newest(&s, &owner, entries, &end, f)) == PDV_DATA_LOSS) {
+		/* Unless the key was rotated between the two questions. */
+		asked = owner;
+		if (get_owner(&s, &owner, &entries, f) != PDV_OK ||
+		    memcmp(&asked, &owner, sizeof(asked)) == 0)
+			break;
+		rc = PDV_OK;
+	}
+	if (rc == PDV_OK)
+		rc = json_out_print(
+		    head_json(&owner, &end), a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
 	session_close(&s);
 	return rc;
 }
@@ -125,6 +152,21 @@ out:
 	return rc;
 }
 
+/* Who trusts the key that the file names comes to trust the vault's; unless that entry is still to come. */
+static enum pdv_code
+leads_to_present(const struct ledger_file *l, struct session *s, struct failure *f)
+{
+	struct ledger_owner now;
+	uint64_t entries;
+	enum pdv_code rc = get_owner(s, &now, &entries, f);
+
+	if (rc != PDV_OK || l->end.entries < entries ||
+	    memcmp(l->walk.signing_key, now.signing_key, sizeof(now.signing_key)) == 0)
+		return rc;
+	return failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN",
+	    "%s: does not lead to the key that the vault signs with", l->path);
+}
+
 enum pdv_code
 noun_ledger_export(const struct args *a, struct failure *f)
 {
@@ -142,9 +184,10 @@ noun_ledger_export(const struct args *a, struct failure *f)
 	before = l.end.entries;
 	while (more && rc == PDV_OK)
 		rc = add_page(&s, &l, &more, f);
-	if (rc != PDV_OK || (rc = ledger_file_keep(&l, f)) != PDV_OK)
+	if (rc != PDV_OK || (rc = ledger_file_keep(&l, f)) != PDV_OK ||
+	    (rc = leads_to_present(&l, &s, f)) != PDV_OK)
 		goto out;
-	doc = end_json(&l.owner, &l.end);
+	doc = end_json(&l);
 	(void)json_object_set_new(doc, "added", json_integer((json_int_t)(l.end.entries - before)));
 	rc = json_out_print(doc, a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
 out:
@@ -154,7 +197,7 @@ out:
 }
 
 static const char *const kinds[] = {"ERASURE", "ERASURE", "KEY_BACKUP", "KEY_BACKUP_COMPLETE",
-    "KEY_BACKUP_DESTROYED"};
+    "KEY_BACKUP_DESTROYED", "SIGNING_KEY", "SIGNING_KEY_BEFORE"};
 
 static json_t *
 erasure_json(const struct pdv_ledger_entry *e)
@@ -176,12 +219,18 @@ erasure_json(const struct pdv_ledger_entry *e)
 static void
 list_entry(const struct pdv_ledger_entry *e, void *arg)
 {
-	bool erasure = e->kind == PDV_LEDGER_PART || e->kind == PDV_LEDGER_WHOLE;
 	json_t *doc = json_pack("{s:I, s:s, s:o, s:I}", "sequence", (json_int_t)e->sequence, "kind",
 	    kinds[e->kind], "time", json_out_time(&e->time), "epoch", (json_int_t)e->epoch);
-	json_t *more = erasure ? erasure_json(e) : json_pack("{s:o}", "key_backup",
-	    json_out_hex(e->erasure.bytes, sizeof(e->erasure.bytes)));
+	json_t *more;
 
+	if (e->kind <= PDV_LEDGER_WHOLE)
+		more = erasure_json(e);
+	else if (e->kind < PDV_LEDGER_SIGNER)
+		more = json_pack(
+		    "{s:o}", "key_backup", json_out_hex(e->erasure.bytes, sizeof(e->erasure.bytes)));
+	else
+		more = json_pack(
+		    "{s:o}", "signing_key", json_out_hex(e->signing_key, sizeof(e->signing_key)));
 	(void)json_object_update(doc, more);
 	json_decref(more);
 	(void)json_array_append_new(arg, doc);
@@ -213,17 +262,16 @@ noun_ledger_verify(const struct args *a, struct failure *f)
 		rc = hex(a->values[FLAG_HEAD], head, sizeof(head), f);
 		l.wanted = head;
 	}
-	if (rc == PDV_OK && a->values[FLAG_SIGNING_KEY] != NULL)
+	if (rc == PDV_OK && a->values[FLAG_SIGNING_KEY] != NULL) {
 		rc = hex(a->values[FLAG_SIGNING_KEY], key, sizeof(key), f);
+		l.pinned = key;
+	}
 	if (rc != PDV_OK || (rc = ledger_file_read(&l, f)) != PDV_OK)
 		goto out;
-	if (a->values[FLAG_SIGNING_KEY] != NULL && memcmp(key, l.owner.signing_key, sizeof(key)) != 0)
-		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_BROKEN", "%s: is signed with another key", l.path);
-	else if (l.wanted != NULL && !l.seen)
+	if (l.wanted != NULL && !l.seen)
 		rc = failure_set(f, PDV_DATA_LOSS, "LEDGER_OLD", "%s: has no entry with that hash", l.path);
 	if (rc == PDV_OK)
-		rc = json_out_print(end_json(&l.owner, &l.end), a->values[FLAG_JSON] != NULL, STDOUT_FILENO,
-		    f);
+		rc = json_out_print(end_json(&l), a->values[FLAG_JSON] != NULL, STDOUT_FILENO, f);
 out:
 	ledger_file_close(&l);
 	return rc;

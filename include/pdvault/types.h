@@ -365,10 +365,12 @@ enum pdv_ledger_kind {
 	PDV_LEDGER_WHOLE = 1,     /* nothing of the subject is left */
 	PDV_LEDGER_KEYS = 2,      /* a key backup; erasure is its id, slot its expiry in ms */
 	PDV_LEDGER_KEYS_READ = 3, /* it is complete; slot: who has this one or a later is not in it */
-	PDV_LEDGER_KEYS_GONE = 4  /* it was destroyed */
+	PDV_LEDGER_KEYS_GONE = 4, /* it was destroyed */
+	PDV_LEDGER_SIGNER = 5,        /* a new signing key; signed with the one before */
+	PDV_LEDGER_SIGNER_BEFORE = 6, /* that one; the entry behind each PDV_LEDGER_SIGNER */
 };
 
-/* What stands in such an entry. Of a key backup subject and categories are zero. */
+/* What stands in such an entry. Of a key backup subject and categories are zero, of a signing key both ids. */
 struct pdv_ledger_entry {
 	uint64_t sequence; /* 1 is the first of the vault */
 	uint64_t epoch;    /* that the keys died with */
@@ -379,8 +381,24 @@ struct pdv_ledger_entry {
 	uint16_t categories; /* bit c - 1 for enum pdv_category c */
 	enum pdv_ledger_kind kind;
 	int last;            /* 1: kind is PDV_LEDGER_WHOLE */
+	uint8_t signing_key[PDV_SIGNING_KEY_LEN]; /* that the last two kinds name; else zero */
 	uint8_t before[PDV_LEDGER_HASH_LEN]; /* hash of the entry before */
 	uint8_t hash[PDV_LEDGER_HASH_LEN];   /* of this one */
+};
+
+/*
+ * Where a walk through a ledger stands, from its first entry on (pdv_ledger_walk_begin). To be read; only the
+ * walk changes it.
+ */
+struct pdv_ledger_walk {
+	uint8_t vault[PDV_ID_LEN];
+	uint8_t signing_key[PDV_SIGNING_KEY_LEN]; /* that is trusted now */
+	uint64_t entries;                         /* so far */
+	uint8_t hash[PDV_LEDGER_HASH_LEN];        /* of the newest */
+	uint64_t proven; /* the last entry that a key had signed which was trusted then */
+	uint64_t owed;   /* 0, or the first entry that waits for another key to be named behind it */
+	struct pdv_ledger_proof turn; /* the newest entry, if ${turned}: it is a PDV_LEDGER_SIGNER */
+	int turned;
 };
 
 /* Entries behind sequence ${after}; 0: from the first one on. */

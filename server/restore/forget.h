@@ -1,6 +1,7 @@
 /*
  * The ledger of erasures, for a restore: read from a copy (docs/FORMAT.md, copy of the ledger) or from a store,
- * verified to its end, and asked what of each subject must be forgotten. One thread.
+ * verified to its end, and asked what of each subject must be forgotten, and which signing keys the vault had.
+ * One thread.
  */
 #ifndef SERVER_RESTORE_FORGET_H
 #define SERVER_RESTORE_FORGET_H
@@ -15,6 +16,7 @@ struct forget;
 /* Whose ledger it must be. */
 struct forget_owner {
 	const uint8_t *vault, *public;	/* VAULT_ID_LEN, SEAL_PUBLIC_LEN bytes */
+	const uint8_t *vouched;		/* hash of the newest of a copy that need not be proven; or NULL */
 };
 
 /*
@@ -23,8 +25,8 @@ struct forget_owner {
  * erased last, and nobody has signed that yet, but it can only make more be forgotten. STATUS_CONFIG: there is
  * none.
  * STATUS_REFUSED: it is no such file, of another vault, cut off, or an entry does not follow on the one
- * before or is not signed; the log says which. An entry at the end that was being written is no part of it.
- * STATUS_IO.
+ * before or is not proven by the owner's key (ledger_walk.h); the log says which. An entry at the end that was
+ * being written is no part of it. STATUS_IO.
  */
 enum status forget_file(const char *path, const struct forget_owner *o, struct input *behind,
     struct forget **out) MUST_USE;
@@ -32,6 +34,21 @@ enum status forget_file(const char *path, const struct forget_owner *o, struct i
 /* forget_store(in, o, out): the ledger of a store, which is not signed there. STATUS_REFUSED, STATUS_IO. */
 enum status forget_store(struct input *in, const struct forget_owner *o, struct forget **out) MUST_USE;
 void forget_free(struct forget *f);
+
+/* Whether the owner's key proves it; a store's ledger is believed. Else somebody vouched for it. */
+bool forget_is_proven(const struct forget *f);
+
+/* Whether the vault signed with it: it is the owner's, or what is proven of the ledger names it. */
+bool forget_signer(const struct forget *f, const uint8_t key[static SEAL_PUBLIC_LEN]);
+
+/* Whether the owner's key has named another, and signs no more. */
+bool forget_succeeded(const struct forget *f);
+
+/*
+ * forget_turn(f, from, to): ${to} gets a new signing key, the one in ${from} being the owner's; behind what is
+ * there come the two entries of that. The log says so. STATUS_NO_MEMORY.
+ */
+enum status forget_turn(struct forget *f, const struct root *from, struct root *to) MUST_USE;
 
 void forget_head(const struct forget *f, struct ledger_head *out);
 
@@ -61,7 +78,7 @@ bool forget_has_slot(const struct forget *f, uint64_t slot);
  */
 bool forget_key_backup(const struct forget *f, size_t *at, struct key_backup *out);
 
-/* Rows of the ledger, of erasures and of the tombstones, into ${b}. */
+/* Rows of the ledger, of kept signatures, of erasures and of the tombstones, into ${b}. */
 enum status forget_write(const struct forget *f, struct bulk *b) MUST_USE;
 
 #endif /* SERVER_RESTORE_FORGET_H */

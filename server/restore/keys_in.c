@@ -120,7 +120,8 @@ open_backup(const struct restore_options *o, struct keys_in *k)
 	    k->root) != STATUS_OK)
 		return refuse(o->keys, "its root page does not open");
 	memcpy(k->vault, h->vault.data, VAULT_ID_LEN);
-	seal_public(&k->root->signing, k->public);
+	root_publish(k->root);
+	memcpy(k->public, k->root->public_key, sizeof(k->public));
 	if (memcmp(k->public, h->signing_key.data, SEAL_PUBLIC_LEN) != 0)
 		return refuse(o->keys, "it is signed with a key that is not the vault's");
 	k->number = (uint16_t)h->vault_number;
@@ -179,7 +180,8 @@ open_living(const struct restore_options *o, struct keys_in *k)
 		return refuse(o->living,
 		    "the anchor and the key file do not open it: only a backup of keys helps");
 	memcpy(k->vault, k->living->id, VAULT_ID_LEN);
-	seal_public(&k->root->signing, k->public);
+	root_publish(k->root);
+	memcpy(k->public, k->root->public_key, sizeof(k->public));
 	k->number = k->living->number;
 	k->country_code = k->living->country_code;
 	k->incarnation = k->living->incarnation;

@@ -108,8 +108,6 @@ open_data(struct restore *r)
 	r->head = input_head(r->data[r->inputs++]);
 	if (memcmp(r->head->vault.data, r->keys.vault, VAULT_ID_LEN) != 0)
 		return refuse(path, "is a backup of another vault");
-	if (memcmp(r->head->signing_key.data, r->keys.public, SEAL_PUBLIC_LEN) != 0)
-		return refuse(path, "is signed with a key that is not the vault's");
 	if (r->head->store_format != VAULT_FORMAT)
 		return refuse(path, "has another format of records than this program reads");
 	if (r->keys.living != NULL && is_newer(r))
@@ -130,7 +128,7 @@ judge(struct restore *r, uint64_t count, const uint8_t *hash)
 static enum status
 judge_ledger(struct restore *r)
 {
-	const struct forget_owner owner = { r->keys.vault, r->keys.public };
+	const struct forget_owner owner = { r->keys.vault, r->keys.public, NULL };
 	struct heads *h = &r->heads;
 	struct ledger_head own;
 	enum status rc = STATUS_OK;
@@ -150,7 +148,7 @@ judge_ledger(struct restore *r)
 		judge(r, 0, r->o->head);
 	if (!h->old) {
 		h->wanted = own;
-		h->old = r->o->ledger == NULL && r->keys.living == NULL;
+		h->old = (r->o->ledger == NULL && r->keys.living == NULL) || !forget_is_proven(r->forget);
 	}
 	r->report.ledger_entries = own.count;
 	heads_say("the ledger that is taken: entries and newest hash", &own);
@@ -184,13 +182,14 @@ know_resurrections(struct restore *r)
 static enum status
 open_ledger(struct restore *r)
 {
-	const struct forget_owner owner = { r->keys.vault, r->keys.public };
+	const struct forget_owner owner = { r->keys.vault, r->keys.public, NULL };
+	const struct forget_owner typed = { r->keys.vault, r->keys.public, r->o->accept };
 	struct forget *copy = NULL;
 	struct ledger_head h;
 	enum status rc;
 
 	if (r->keys.living == NULL)
-		return forget_file(r->o->ledger, &owner, r->shelf != NULL ? r->data[0] : NULL, &r->forget);
+		return forget_file(r->o->ledger, &typed, r->shelf != NULL ? r->data[0] : NULL, &r->forget);
 	if ((rc = forget_store(r->keys.input, &owner, &r->forget)) != STATUS_OK || r->o->ledger == NULL)
 		return rc;
 	if ((rc = forget_file(r->o->ledger, &owner, NULL, &copy)) != STATUS_OK)
@@ -213,6 +212,9 @@ read_inputs(struct restore *r)
 	    (rc = know_resurrections(r)) != STATUS_OK || (rc = open_ledger(r)) != STATUS_OK ||
 	    (rc = judge_ledger(r)) != STATUS_OK)
 		return rc;
+	if (r->head != NULL && !forget_signer(r->forget, r->head->signing_key.data))
+		return refuse(r->o->data.path[r->o->data.count - 1],
+		    "is signed with a key that is not the vault's");
 	if (r->keys.country_code != r->o->vault->country_code || r->keys.number != r->o->vault->number) {
 		log_event(LOG_FATAL, LOG_S(WHAT, "number or default_country_code are not those of the vault"),
 		    LOG_N(COUNT, r->keys.number), LOG_N(OTHER, r->keys.country_code));
@@ -243,6 +245,20 @@ begin_root(struct restore *r)
 	r->report.epoch = r->root->epoch = epoch + 1;
 }
 
+/* The successor of its signing key came after this backup of keys, and is lost. */
+static enum status
+turn_signer(struct restore *r)
+{
+	struct ledger_head own;
+	enum status rc = STATUS_OK;
+
+	if (forget_succeeded(r->forget))
+		rc = forget_turn(r->forget, r->keys.root, r->root);
+	forget_head(r->forget, &own);
+	r->report.ledger_entries = own.count;
+	return rc;
+}
+
 static enum status
 prepare(struct restore *r)
 {
@@ -254,6 +270,8 @@ prepare(struct restore *r)
 	    (r->keyring = secret_alloc(KEYRING_PADDED)) == NULL)
 		return STATUS_NO_MEMORY;
 	begin_root(r);
+	if ((rc = turn_signer(r)) != STATUS_OK)
+		return rc;
 	for (unsigned i = 0; i < r->inputs; i++)
 		ro.input[i] = r->data[i];
 	if ((rc = bulk_new(r->place.store, &r->bulk)) != STATUS_OK ||

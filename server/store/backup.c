@@ -210,12 +210,16 @@ begin(struct vault *v, struct session *s, const uint8_t *keys)
 {
 	struct backup_begun *b = &s->begun;
 	uint8_t commitment[SEAL_DIGEST_LEN];
+	const struct root *root;
 	enum status rc;
 
 	if ((rc = store_snapshot_new(v->store, &s->snapshot)) != STATUS_OK ||
 	    (rc = store_snapshot_begin(s->snapshot)) != STATUS_OK ||
 	    (rc = vault_snapshot_epoch(s->snapshot, &b->epoch, commitment)) != STATUS_OK)
 		return rc;
+	if ((root = epoch_root(v->epochs, b->epoch)) == NULL)
+		return STATUS_CORRUPT;
+	memcpy(b->signing_key, root->public_key, sizeof(b->signing_key));
 	b->time_ms = clock_wall_ms();
 	randombytes_buf(b->session.b, sizeof(b->session.b));
 	randombytes_buf(b->backup.b, sizeof(b->backup.b));

@@ -34,6 +34,7 @@ struct backup_begun {
 	uint64_t epoch, slots, next_transaction;	/* of the snapshot */
 	int64_t time_ms;
 	struct ledger_head ledger;
+	uint8_t signing_key[SEAL_PUBLIC_LEN];		/* public, of the snapshot */
 	struct { const char *name; uint64_t rows; } table[BACKUP_TABLES_MAX];
 	unsigned tables;
 	/* Of a key backup: */

@@ -1,6 +1,7 @@
 #include "server/store/ledger.h"
 
 #include "server/store/damage.h"
+#include "server/store/signer.h"
 #include "server/store/vault_internal.h"
 
 enum { OFF_SEQUENCE = 0, OFF_EPOCH = 8, OFF_TIME = 16, OFF_SLOT = 24, OFF_SUBJECT = 32, OFF_ERASURE = 48,
@@ -25,7 +26,7 @@ ledger_encode(const struct ledger_entry *e, uint8_t out[static LEDGER_ENTRY_LEN]
 enum status
 ledger_decode(struct bytes in, struct ledger_entry *e)
 {
-	if (in.len != LEDGER_ENTRY_LEN || in.p[OFF_KIND] > LEDGER_SIGNER)
+	if (in.len != LEDGER_ENTRY_LEN || in.p[OFF_KIND] > LEDGER_SIGNER_BEFORE)
 		return STATUS_CORRUPT;
 	e->sequence = bytes_get64(in.p + OFF_SEQUENCE);
 	e->epoch = bytes_get64(in.p + OFF_EPOCH);
@@ -108,9 +109,13 @@ ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
 
 	bytes_put64(key, sequence);
 	rc = writeset_get(ws, STORE_LEDGER, bytes_of(key, sizeof(key)), &value);
-	if ((rc = take_entry(rc, value, out->entry)) == STATUS_OK)
-		ledger_sign(&signer, out);
-	return rc;
+	if ((rc = take_entry(rc, value, out->entry)) != STATUS_OK)
+		return rc;
+	if (signer_is_named(out->entry))
+		return signer_kept(writeset_get(ws, STORE_SIGNERS, bytes_of(key, sizeof(key)), &value),
+		    &value, out);
+	ledger_sign(&signer, out);
+	return STATUS_OK;
 }
 
 enum status

@@ -32,11 +32,12 @@ enum ledger_kind {
 	LEDGER_KEYS = 2,  /* a key backup is allowed: erasure is its id, slot its expiry in ms */
 	LEDGER_KEYS_READ = 3, /* it is complete: who has this slot or a later one is not in it */
 	LEDGER_KEYS_GONE = 4, /* it was destroyed */
-	LEDGER_SIGNER =
-	    5, /* a new signing key: subject and erasure are its public half (signer.h) */
+	/* Subject and erasure are a public key (signer.h): */
+	LEDGER_SIGNER = 5,		/* the one that signs from here on; signed with the one before */
+	LEDGER_SIGNER_BEFORE = 6,	/* the one before; the entry behind each LEDGER_SIGNER */
 };
 
-/* Of a key backup subject and categories are zero. */
+/* Of a key backup subject and categories are zero; of a signing key slot and categories are. */
 struct ledger_entry {
 	uint64_t sequence;		/* 1 is the first */
 	uint64_t epoch;			/* that the keys died with; of a key backup that was present */
@@ -83,8 +84,9 @@ enum status ledger_get(struct store_snapshot *s, uint64_t sequence,
 enum status ledger_check(struct store_snapshot *s) MUST_USE;
 
 /*
- * The entry of an erasure that the request made or repeats, and its signature: what proves it to who has the
- * vault's public key. Only sent when the epoch is settled. As ledger_append().
+ * An entry that the request made or repeats, and its signature: what proves it to who has the vault's public
+ * key. The signature is the present key's, but that of a LEDGER_SIGNER is the one that was kept. Only sent when
+ * the epoch is settled. As ledger_append().
  */
 enum status ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out) MUST_USE;
 

@@ -8,6 +8,7 @@
 #include "server/store/damage.h"
 #include "server/store/reader_internal.h"
 #include "server/store/record.h"
+#include "server/store/signer.h"
 #include "server/store/subject.h"
 
 /* One for each thread; the serial tells whether it belongs to the vault that is asked for. */
@@ -325,6 +326,22 @@ reader_ledger_entry(struct reader *r, uint64_t sequence, uint8_t entry[static LE
 	return damage_judged(rc, "the ledger");
 }
 
+static enum status
+kept_signature(struct reader *r, uint64_t sequence, struct ledger_proof *out)
+{
+	uint8_t key[SIGNER_KEY_LEN];
+	struct bytes value;
+	enum status rc;
+
+	bytes_put64(key, sequence);
+	if ((rc = store_snapshot_begin(r->snapshot)) != STATUS_OK)
+		return rc;
+	rc = signer_kept(
+	    store_get(r->snapshot, STORE_SIGNERS, bytes_of(key, sizeof(key)), &value), &value, out);
+	store_snapshot_end(r->snapshot);
+	return damage_judged(rc, "the signature of a new signing key");
+}
+
 enum status
 reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 {
@@ -336,7 +353,22 @@ reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 		return rc;
 	if (!settled)
 		return STATUS_ABSENT;
+	if (signer_is_named(out->entry))
+		return kept_signature(r, sequence, out);
 	/* The pin keeps the root. */
 	ledger_sign(&(struct ledger_signer){ epoch_root(e, epoch_current(e)), r->vault->id }, out);
 	return STATUS_OK;
+}
+
+enum status
+reader_signer(struct reader *r, const uint8_t key[static SEAL_PUBLIC_LEN])
+{
+	const struct root *root = epoch_root(r->vault->epochs, epoch_current(r->vault->epochs));
+	enum status rc;
+
+	if ((rc = store_snapshot_begin(r->snapshot)) != STATUS_OK)
+		return rc;
+	rc = signer_leads(r->snapshot, key, root->public_key);
+	store_snapshot_end(r->snapshot);
+	return rc == STATUS_ABSENT ? rc : damage_judged(rc, "the ledger");
 }

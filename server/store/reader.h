@@ -81,8 +81,14 @@ enum status reader_transactions(struct reader *r, const uint8_t id[static SUBJEC
 enum status reader_ledger_entry(struct reader *r, uint64_t sequence, uint8_t entry[static LEDGER_ENTRY_LEN],
     bool *settled) MUST_USE;
 
-/* The same, signed. STATUS_ABSENT also while it is not settled (K7: it does not say yet what is done). */
+/*
+ * The same, signed as by ledger_prove(). STATUS_ABSENT also while it is not settled (K7: it does not say yet
+ * what is done).
+ */
 enum status reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out) MUST_USE;
+
+/* STATUS_OK: it is the vault's signing key, or the ledger leads from it to that. STATUS_ABSENT: neither. */
+enum status reader_signer(struct reader *r, const uint8_t key[static SEAL_PUBLIC_LEN]) MUST_USE;
 
 /* A copy of a row that is not sealed, into ${a}. STATUS_ABSENT. */
 enum status reader_row(struct reader *r, enum store_table t, struct bytes key, struct arena *a,

@@ -260,6 +260,12 @@ backup_bed_sign(const struct backup_bed_plan *p)
 }
 
 void
+backup_bed_turn(void)
+{
+	must(crypto_sign_keypair(bed.public, bed.secret) == 0);
+}
+
+void
 backup_bed_free(struct backup_bed_plan *p)
 {
 	while (p->n > 0)

@@ -69,6 +69,9 @@ void backup_bed_sign(const struct backup_bed_plan *p);
 void backup_bed_signature(const uint8_t digest[static BACKUP_DIGEST_LEN],
     uint8_t out[static BACKUP_SIGNATURE_LEN]);
 
+/* That vault signs with another key from now on; heads that were planned before name it, too. */
+void backup_bed_turn(void);
+
 void backup_bed_free(struct backup_bed_plan *p);
 
 #endif /* TESTS_BACKUP_BED_H */

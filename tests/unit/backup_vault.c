@@ -26,7 +26,7 @@ backup_vault_reset(const struct backup_bed_vault *rows)
 	memset(v->key_backup, 0x7b, sizeof(v->key_backup));
 	v->sealed = v->begun = v->finished = v->destroyed = v->lose_after = v->fail_after = 0;
 	v->sent = 0;
-	v->bad_signature = v->other_key = v->less_tables = v->twice = false;
+	v->bad_signature = v->less_tables = v->twice = false;
 }
 
 size_t
@@ -62,7 +62,7 @@ begin(const Pdvault__Rpc__V1__Request *q, struct fake_reply *out)
 	Pdvault__V1__BeginBackupRequest *r =
 	    pdvault__v1__begin_backup_request__unpack(NULL, q->message.len, q->message.data);
 	uint8_t session[BACKUP_ID_LEN], vault[BACKUP_ID_LEN], sealed[BACKUP_SEALED_LEN];
-	uint8_t page[ROOT_PAGE_LEN] = {1}, key[32] = {7};
+	uint8_t page[ROOT_PAGE_LEN] = {1};
 	Pdvault__V1__Timestamp expires = PDVAULT__V1__TIMESTAMP__INIT;
 	bool keys = r->key_backup.len > 0;
 	size_t i;
@@ -78,8 +78,6 @@ begin(const Pdvault__Rpc__V1__Request *q, struct fake_reply *out)
 	if (backup_vault.vault != 0)
 		plan.head.vault = backup_message_bytes(vault, sizeof(vault));
 	expires.seconds = backup_vault.expires;
-	if (backup_vault.other_key)
-		plan.head.signing_key = backup_message_bytes(key, sizeof(key));
 	if (keys) {
 		plan.head.kind = PDVAULT__V1__BACKUP_KIND__KEYS;
 		plan.head.backup = r->key_backup;

@@ -25,7 +25,7 @@ struct backup_vault {
 	/* When so many further ReadBackup went well: */
 	unsigned lose_after;			/* the session is gone, once; 0: never */
 	unsigned fail_after;			/* as it says, of any calls: all are answered INTERNAL */
-	bool bad_signature, other_key, less_tables, twice;	/* twice: the first row of each answer */
+	bool bad_signature, less_tables, twice;	/* twice: the first row of each answer */
 };
 extern struct backup_vault backup_vault;
 

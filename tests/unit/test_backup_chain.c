@@ -354,6 +354,20 @@ other_vault(void **state)
 	assert_non_null(strstr(fault.text, "another vault"));
 }
 
+/* The signing key was rotated between two backups; what the newest says of all rows holds, whoever signed. */
+static void
+other_keys(void **state)
+{
+	(void)state;
+	backup_bed_turn();
+	backup_bed_sign(&plans[1]);
+	assert_int_equal(verify(all, 2), BACKUP_OK);
+	assert_int_equal(verify(all, 3), BACKUP_OK);
+	plans[1].ranges[0]->digest.data[0] ^= 1;
+	backup_bed_sign(&plans[1]);
+	assert_int_equal(verify(all, 2), BACKUP_BAD);
+}
+
 /* What a manifest may not say, though it is signed. */
 static enum backup_result
 load_signed(void)
@@ -461,6 +475,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(manifest_flipped, begin, end),
 		cmocka_unit_test_setup_teardown(order_of_folders, begin, end),
 		cmocka_unit_test_setup_teardown(other_vault, begin, end),
+		cmocka_unit_test_setup_teardown(other_keys, begin, end),
 		cmocka_unit_test_setup_teardown(heads, begin, end),
 		cmocka_unit_test_setup_teardown(ranges, begin, end),
 	};

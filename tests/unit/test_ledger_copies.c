@@ -18,7 +18,7 @@
 #include "pdvault/v1/rights.pb-c.h"
 #include "server/clock.h"
 #include "server/ledger_copies.h"
-#include "server/store/ledger.h"
+#include "server/store/ledger_walk.h"
 #include "vault_bed.h"
 
 enum { HEAD = 64, ITEM = LEDGER_ENTRY_LEN + SEAL_SIGNATURE_LEN, MANY = 300 };
@@ -197,6 +197,76 @@ late(void **state)
 	assert_int_equal(ledger_copies_lag(NULL, 7), 0);
 }
 
+/* What is wrong with a copy, walked through from that key on; its head must name ${head}. */
+static uint64_t
+doubt(const char *path, const uint8_t *head, const uint8_t *from)
+{
+	static uint8_t bytes[HEAD + MANY * ITEM];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct ledger_proof p;
+	struct ledger_entry e;
+	struct ledger_walk w;
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	n = read(fd, bytes, sizeof(bytes));
+	(void)close(fd);
+	assert_true(n >= HEAD && (n - HEAD) % ITEM == 0);
+	assert_memory_equal(bytes + HEAD - SEAL_PUBLIC_LEN, head, SEAL_PUBLIC_LEN);
+	ledger_walk_begin(&w, vault_id(bed.vault), from);
+	for (ssize_t at = HEAD; at < n; at += ITEM) {
+		memcpy(p.entry, bytes + at, sizeof(p.entry));
+		memcpy(p.signature, bytes + at + sizeof(p.entry), sizeof(p.signature));
+		assert_int_equal(ledger_walk_next(&w, &p, &e), STATUS_OK);
+	}
+	return ledger_walk_doubt(&w);
+}
+
+/*
+ * The signing key is rotated: while a copy is kept, and while none is. A copy goes on that began under an
+ * earlier key, a new one begins under the present; both are proven from every key on.
+ */
+static void
+turned(void **state)
+{
+	uint8_t keys[4][SEAL_PUBLIC_LEN], other[SEAL_PUBLIC_LEN] = { 1 };
+	uint64_t entries = 0;
+	struct ledger_copies *l;
+	int fd;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		vault_public_key(bed.vault, keys[i]);
+		erase(10 * i);			/* comes to the copies under the next key */
+		vault_bed_turn(&bed);
+		l = start(60000);
+		erase(10 * i + 1);
+		assert_true(ledger_copies_stop(l, 60000));
+		assert_holds(paths[0], entries += 4);
+		vault_bed_restart(&bed);
+	}
+	vault_public_key(bed.vault, keys[3]);
+	for (unsigned k = 0; k < 4; k++)
+		assert_int_equal(doubt(paths[0], keys[1], keys[k]), 0);
+	assert_int_not_equal(doubt(paths[0], keys[1], other), 0);
+	assert_int_equal(unlink(paths[1]), 0);
+	l = start(60000);
+	assert_true(ledger_copies_stop(l, 60000));
+	for (unsigned k = 0; k < 4; k++)
+		assert_int_equal(doubt(paths[1], keys[3], keys[k]), 0);
+	/* A key that the vault never had. */
+	fd = open(paths[1], O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, other, sizeof(other), HEAD - SEAL_PUBLIC_LEN), sizeof(other));
+	(void)close(fd);
+	vault_bed_restart(&bed);
+	l = start(60000);
+	erase(99);
+	assert_true(ledger_copies_stop(l, 60000));
+	assert_holds(paths[0], entries + 1);
+	assert_holds(paths[1], entries);
+}
+
 int
 main(void)
 {
@@ -205,6 +275,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(failing, setup, teardown),
 		cmocka_unit_test_setup_teardown(lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(late, setup, teardown),
+		cmocka_unit_test_setup_teardown(turned, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

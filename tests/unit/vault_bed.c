@@ -13,6 +13,7 @@
 #include "server/keys/secret.h"
 #include "server/keys/seal.h"
 #include "server/methods.h"
+#include "server/store/signer.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
@@ -423,4 +424,43 @@ vault_bed_get(struct vault_bed *b, const uint8_t id[static 16])
 
 	q.subject = VAULT_BED_ID(id);
 	return vault_bed_status(b, "Vault.GetIdentity", &q);
+}
+
+static enum status
+turn_apply(struct write_job *job, struct writeset *ws)
+{
+	(void)job;
+	return signer_rotate(ws);
+}
+
+struct turn {
+	struct write_job job;
+	bool finished;
+	enum status rc;
+};
+
+static void
+turn_done(struct write_job *job, enum status rc, uint64_t epoch)
+{
+	struct turn *t = (struct turn *)(void *)job;
+
+	(void)epoch;
+	must(pthread_mutex_lock(&lock) == 0);
+	t->rc = rc;
+	t->finished = true;
+	must(pthread_cond_broadcast(&wake) == 0);
+	must(pthread_mutex_unlock(&lock) == 0);
+}
+
+void
+vault_bed_turn(struct vault_bed *b)
+{
+	struct turn t = { .job = { .apply = turn_apply, .done = turn_done, .deadline_ns = UINT64_MAX } };
+
+	must(writer_submit(b->writer, &t.job) == STATUS_OK);
+	must(pthread_mutex_lock(&lock) == 0);
+	while (!t.finished)
+		must(pthread_cond_wait(&wake, &lock) == 0);
+	must(pthread_mutex_unlock(&lock) == 0);
+	must(t.rc == STATUS_OK);
 }

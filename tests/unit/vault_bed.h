@@ -53,6 +53,9 @@ void vault_bed_keep(struct vault_bed *b, struct vault_bed_copy *out);
 void vault_bed_put_back(struct vault_bed *b, const struct vault_bed_copy *c, unsigned parts);
 void vault_bed_forget(struct vault_bed_copy *c);
 
+/* Another signing key. */
+void vault_bed_turn(struct vault_bed *b);
+
 /* One call; its answer lives until vault_bed_done(). */
 struct vault_call {
 	struct call call;
