@@ -386,21 +386,6 @@ struct pdv_ledger_entry {
 	uint8_t hash[PDV_LEDGER_HASH_LEN];   /* of this one */
 };
 
-/*
- * Where a walk through a ledger stands, from its first entry on (pdv_ledger_walk_begin). To be read; only the
- * walk changes it.
- */
-struct pdv_ledger_walk {
-	uint8_t vault[PDV_ID_LEN];
-	uint8_t signing_key[PDV_SIGNING_KEY_LEN]; /* that is trusted now */
-	uint64_t entries;                         /* so far */
-	uint8_t hash[PDV_LEDGER_HASH_LEN];        /* of the newest */
-	uint64_t proven; /* the last entry that a key had signed which was trusted then */
-	uint64_t owed;   /* 0, or the first entry that waits for another key to be named behind it */
-	struct pdv_ledger_proof turn; /* the newest entry, if ${turned}: it is a PDV_LEDGER_SIGNER */
-	int turned;
-};
-
 /* Entries behind sequence ${after}; 0: from the first one on. */
 struct pdv_ledger_page {
 	uint64_t after;

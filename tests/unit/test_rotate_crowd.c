@@ -125,7 +125,7 @@ readers(void **state)
 	atomic_store(&over, true);
 	for (unsigned i = 0; i < READERS; i++)
 		assert_int_equal(pthread_join(thread[i], NULL), 0);
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	assert_true(atomic_load(&reads) > 50);
 }
 
@@ -168,7 +168,7 @@ same_batch(void **state)
 		rotate_bed_wait(&bed, &j);
 		rotate_bed_assert_done(&bed, &j);
 	}
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	for (unsigned n = 1; n < 5; n++) {
 		Pdvault__V1__ListTransactionsRequest l = PDVAULT__V1__LIST_TRANSACTIONS_REQUEST__INIT;
 		struct vault_call v;

@@ -258,7 +258,7 @@ wishes(void **state)
 	assert_int_equal(a.state, JOB_WAITING);
 	assert_int_equal(running(), 1);
 	/* The process ends and comes back. */
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	vault_bed_restart(&bed);
 	r = rotate_bed_runner(&bed, 20);
 	pause_ms(300);
@@ -275,7 +275,7 @@ wishes(void **state)
 	assert_int_equal(job_get(bed.vault, b.id, &b), STATUS_OK);
 	assert_int_equal(b.state, JOB_CANCELLED);
 	assert_int_equal(b.signer, 0);
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	for (int w = ROTATE_PAUSE; w <= ROTATE_CANCEL; w++) {
 		assert_int_equal(rotate_bed_wish(&bed, (enum rotate_wish)w, &a), STATUS_REFUSED);
 		assert_int_equal(rotate_bed_wish(&bed, (enum rotate_wish)w, &gone), STATUS_ABSENT);
@@ -294,7 +294,7 @@ rate(void **state)
 	j = (struct job){ .kind = JOB_SUBJECTS, .rate = 25 };
 	assert_int_equal(rotate_bed_ask(&bed, &j, &j), STATUS_OK);
 	rotate_bed_wait(&bed, &j);
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	took = j.ended_ms - j.started_ms;
 	assert_in_range(took, PEOPLE * 1000 / 25 - 100, 30000);
 }
@@ -320,7 +320,7 @@ read_only(void **state)
 		rotate_bed_wait(&bed, &j);
 		rotate_bed_assert_done(&bed, &j);
 		assert_int_equal(j.done, PEOPLE);
-		rotate_stop(r);
+		assert_true(rotate_stop(r, 30000));
 	}
 	/* No file can be made longer for a while. */
 	assert_int_equal(rotate_bed_ask(&bed, &(struct job){ .kind = JOB_TREE, .rate = 50 }, &j), STATUS_OK);
@@ -334,7 +334,7 @@ read_only(void **state)
 	fault_allocation(0);
 	rotate_bed_wait(&bed, &j);
 	rotate_bed_assert_done(&bed, &j);
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	rotate_bed_look(&bed, &after);
 	assert_true(after.least_epoch >= j.floor_epoch);
 }

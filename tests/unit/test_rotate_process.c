@@ -81,7 +81,7 @@ doomed_life(void)
 	r = rotate_bed_runner(b, 0);
 	rotate_bed_wait(b, &shared->job);
 	fault_none();
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	vault_bed_stop(b);
 }
 
@@ -106,7 +106,7 @@ next_life(void)
 	must(keys != NULL && vault_bed_start(b) == STATUS_OK);
 	r = rotate_bed_runner(b, 0);
 	rotate_bed_wait(b, &shared->job);
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	must(shared->job.state == JOB_DONE || shared->job.state == JOB_FAILED);
 	for (unsigned i = 0; i < PEOPLE; i++) {
 		must(vault_bed_get(b, shared->id[i]) == STATUS_OK);

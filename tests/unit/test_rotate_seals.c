@@ -105,7 +105,7 @@ run(enum job_kind kind, const char *name, struct job *j)
 	assert_int_equal(rotate_bed_ask(&bed, j, j), STATUS_OK);
 	r = rotate_bed_runner(&bed, 0);
 	rotate_bed_wait(&bed, j);
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 }
 
 /* Stopped; it opens with that seal while the other is away. */
@@ -212,7 +212,7 @@ assert_whole(bool with_second)
 		rotate_bed_wait(&bed, &j[i]);
 		assert_false(job_is_open(&j[i]));
 	}
-	rotate_stop(r);
+	assert_true(rotate_stop(r, 30000));
 	assert_false(is_there(bed.key, ".next"));
 	assert_false(is_there(second, ".next"));
 	vault_bed_stop(&bed);
@@ -263,12 +263,12 @@ anchor_fails(bool restarts)
 			wait_for_trouble(&j);
 			fault_none();
 			if (restarts) {
-				rotate_stop(r);
+				assert_true(rotate_stop(r, 30000));
 				vault_bed_restart(&bed);
 				r = rotate_bed_runner(&bed, 0);
 			}
 			rotate_bed_wait(&bed, &j);
-			rotate_stop(r);
+			assert_true(rotate_stop(r, 30000));
 			/* K5: it was decided, and is ended as soon as the anchor can be written. */
 			assert_true(n < 3 ? j.state != JOB_DONE || restarts : j.state == JOB_DONE ||
 			    kinds[k] == JOB_SEAL_ADD || kinds[k] == JOB_SEAL_REMOVE);
