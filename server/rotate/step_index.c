@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "pdvault/v1/subject.pb-c.h"
+#include "server/mutant.h"
 #include "server/rotate/step_internal.h"
 #include "server/store/lookup_list.h"
 #include "server/store/record.h"
@@ -104,7 +105,7 @@ step_index(struct step *s)
 	switch (s->job->step) {
 	case BEGIN:
 		/* One that was cut short by a cancelled job is ended by the next. */
-		if (!lookup_has_before(overlay_root(s->ws->overlay)))
+		if (!lookup_has_before(overlay_root(s->ws->overlay)) || mutant(index_key_kept))
 			return change(s, WRITESET_INDEX_BEGINS);
 		s->job->step = MOVE;
 		return STATUS_OK;
