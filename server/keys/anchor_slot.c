@@ -274,8 +274,10 @@ anchor_slot_is(const uint8_t slot[static ANCHOR_SLOT_LEN],
 
 	for (unsigned i = 0; i < c->seals->count && is; i++) {
 		const struct anchor_seal *s = &c->seals->seal[i];
+		const uint8_t *at = slot + OFF_WRAPS + i * WRAP_LEN;
 
-		is = memcmp(slot + OFF_WRAPS + i * WRAP_LEN, s->id, PROVIDER_ID_LEN) == 0 &&
+		is = memcmp(at, s->id, PROVIDER_ID_LEN) == 0 && at[WRAP_KIND] == s->kind &&
+		    strncmp((const char *)at + WRAP_NAME, s->name, PROVIDER_NAME_MAX) == 0 &&
 		    (s->kind == ANCHOR_SEAL_RECOVERY ||
 		    (open_wrap(slot, i, &s->key, digest, &got) == STATUS_OK &&
 		    seal_key_equal(&got, &c->root->self)));
