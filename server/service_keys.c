@@ -322,13 +322,13 @@ list_seals(struct vault *v, struct call *c)
 }
 
 static enum status
-test_seals(struct vault *v, struct call *c)
+check_seals(struct vault *v, struct call *c)
 {
-	Pdvault__V1__TestSealsResponse *r = service_message(c, &pdvault__v1__test_seals_response__descriptor);
+	Pdvault__V1__CheckSealsResponse *r = service_message(c, &pdvault__v1__check_seals_response__descriptor);
 
 	if (r == NULL || (r->time = service_time(c, clock_wall_ms())) == NULL)
 		return STATUS_NO_MEMORY;
-	rotate_test_seals(v);
+	rotate_check_seals(v);
 	c->response = &r->base;
 	return STATUS_OK;
 }
@@ -350,7 +350,7 @@ const struct method service_keys_methods[] = {
 	    validate_message, NULL, add_seal, false },
 	{ KEYS("RemoveSeal"), &pdvault__v1__remove_seal_request__descriptor, METHOD_WRITER,
 	    validate_message, NULL, remove_seal, false },
-	{ KEYS("TestSeals"), &pdvault__v1__test_seals_request__descriptor, METHOD_POOL, NULL,
-	    test_seals, NULL, false },
+	{ KEYS("CheckSeals"), &pdvault__v1__check_seals_request__descriptor, METHOD_POOL, NULL,
+	    check_seals, NULL, false },
 };
 const unsigned service_keys_count = sizeof(service_keys_methods) / sizeof(service_keys_methods[0]);

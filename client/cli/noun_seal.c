@@ -17,8 +17,8 @@ enum { TEST_SECONDS = 120 };
 
 static const struct raw_method list_method = { KEYS "ListSeals",
 	&pdvault__v1__list_seals_response__descriptor, false };
-static const struct raw_method test_method = { KEYS "TestSeals",
-	&pdvault__v1__test_seals_response__descriptor, false };
+static const struct raw_method test_method = { KEYS "CheckSeals",
+	&pdvault__v1__check_seals_response__descriptor, false };
 
 static json_t *
 seal_json(const Pdvault__V1__Seal *m)
@@ -101,9 +101,9 @@ judge(const Pdvault__V1__ListSealsResponse *r, struct failure *f)
 enum pdv_code
 noun_seal_test(const struct args *a, struct failure *f)
 {
-	Pdvault__V1__TestSealsRequest q = PDVAULT__V1__TEST_SEALS_REQUEST__INIT;
+	Pdvault__V1__CheckSealsRequest q = PDVAULT__V1__CHECK_SEALS_REQUEST__INIT;
 	const struct timespec pause = {.tv_nsec = 200000000};
-	Pdvault__V1__TestSealsResponse *asked = NULL;
+	Pdvault__V1__CheckSealsResponse *asked = NULL;
 	Pdvault__V1__ListSealsResponse *r = NULL;
 	struct session s = {.client = NULL};
 	enum pdv_code rc;
@@ -127,7 +127,7 @@ out:
 	if (r != NULL)
 		pdvault__v1__list_seals_response__free_unpacked(r, NULL);
 	if (asked != NULL)
-		pdvault__v1__test_seals_response__free_unpacked(asked, NULL);
+		pdvault__v1__check_seals_response__free_unpacked(asked, NULL);
 	session_close(&s);
 	return rc;
 }

@@ -223,7 +223,7 @@ choose(struct rotate *r, struct job *out)
 }
 
 static void
-test_seals(struct rotate *r)
+check_seals(struct rotate *r)
 {
 	uint32_t asked = atomic_load(&r->o.vault->seals->asked);
 	uint64_t now = clock_monotonic_ns();
@@ -240,7 +240,7 @@ look_after(struct rotate *r)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	test_seals(r);
+	check_seals(r);
 	if (now - r->looked_ns < SCHEDULE_EVERY_NS)
 		return;
 	r->looked_ns = now;
@@ -265,6 +265,10 @@ run(void *arg)
 		registers_wipe();
 		pause_for(r, IDLE_NS);
 	}
+	must(pthread_mutex_lock(&r->lock) == 0);
+	r->ended = true;
+	must(pthread_cond_broadcast(&r->wake) == 0);
+	must(pthread_mutex_unlock(&r->lock) == 0);
 	return NULL;
 }
 
@@ -306,15 +310,20 @@ rotate_stop(struct rotate *r, uint64_t patience_ms)
 {
 	uint64_t until = clock_monotonic_ns() + patience_ms * 1000000u;
 	const struct timespec at = { (time_t)(until / 1000000000u), (long)(until % 1000000000u) };
+	bool ended;
 
 	if (r == NULL)
 		return true;
 	must(pthread_mutex_lock(&r->lock) == 0);
 	r->stopping = true;
 	must(pthread_cond_broadcast(&r->wake) == 0);
+	while (!r->ended && pthread_cond_timedwait(&r->wake, &r->lock, &at) != ETIMEDOUT)
+		;
+	ended = r->ended;
 	must(pthread_mutex_unlock(&r->lock) == 0);
-	if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &at) != 0)
+	if (!ended)
 		return false;
+	must(pthread_join(r->thread, NULL) == 0);
 	rotate_free(r);
 	return true;
 }

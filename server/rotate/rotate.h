@@ -48,6 +48,6 @@ enum status rotate_wish(struct writeset *ws, const uint8_t id[static JOB_ID_LEN]
     struct job *out) MUST_USE;
 
 /* All seals are tested soon. Any thread. */
-void rotate_test_seals(struct vault *v);
+void rotate_check_seals(struct vault *v);
 
 #endif /* SERVER_ROTATE_ROTATE_H */

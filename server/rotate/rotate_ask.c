@@ -177,7 +177,7 @@ rotate_end_job(struct writeset *ws, struct job *j, enum job_state state, enum st
 }
 
 void
-rotate_test_seals(struct vault *v)
+rotate_check_seals(struct vault *v)
 {
 	atomic_fetch_add(&v->seals->asked, 1);
 }

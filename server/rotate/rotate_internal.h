@@ -15,7 +15,7 @@ struct rotate {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;		/* a step is through, or the end */
-	bool stopping;
+	bool stopping, ended;		/* it is to end; the thread has nothing more to do */
 	struct arena *arena;		/* of the steps */
 	uint64_t looked_ns, tested_ns;	/* when schedule and seals were last seen to */
 	uint32_t asked;			/* of the vault's, when seals were last tested */

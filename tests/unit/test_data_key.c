@@ -236,7 +236,8 @@ repeats_itself(void **state)
 	for (size_t count = 1; count <= 2; count++) {
 		assert_true((pid = fork()) >= 0);
 		if (pid == 0) {
-			(void)freopen("/dev/null", "w", stderr);
+			if (freopen("/dev/null", "w", stderr) == NULL)
+				_exit(1);
 			seal_test_random(constant);
 			data_key_wrap(&many_wrapper, many_keys, count, many_wrapped);
 			data_key_wrap(&many_wrapper, many_keys, count, many_wrapped);
