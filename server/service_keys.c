@@ -68,13 +68,12 @@ fill(struct vault *v, struct call *c, const struct job *j, Pdvault__V1__Job *m)
 	m->total = j->total;
 	m->damaged = j->damaged;
 	m->micros = j->micros;
-	if (j->failure != STATUS_OK)
-		m->failure = (char *)(uintptr_t)status_reason((enum status)j->failure);
 	if (!subject_id_is_zero(j->subject))
 		m->subject = keep(c, j->subject, sizeof(j->subject));
+	m->failure = keep_text(c, j->failure);
 	m->seal = keep_text(c, j->seal);
 	m->principal = keep_text(c, j->principal);
-	if (m->job.data == NULL || m->seal == NULL || m->principal == NULL ||
+	if (m->job.data == NULL || m->failure == NULL || m->seal == NULL || m->principal == NULL ||
 	    !set_time(c, j->created_ms, &m->create_time) || !set_time(c, j->started_ms, &m->start_time) ||
 	    !set_time(c, j->updated_ms, &m->update_time) || !set_time(c, j->ended_ms, &m->end_time) ||
 	    !set_time(c, j->floor_ms, &m->floor_time))

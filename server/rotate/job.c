@@ -12,7 +12,6 @@ enum {
 	OFF_CATEGORY = 3,
 	OFF_RATE = 4,
 	OFF_OLDER = 8,
-	OFF_FAILURE = 12,
 	OFF_CURSOR_LEN = 13,
 	OFF_RETIRE = 14,
 	OFF_FLOOR_MS = 16,
@@ -29,7 +28,8 @@ enum {
 	OFF_CURSOR = 112,
 	OFF_SEAL = 136,
 	OFF_PRINCIPAL = OFF_SEAL + PROVIDER_NAME_MAX + 1,
-	OFF_END = OFF_PRINCIPAL + JOB_PRINCIPAL_MAX + 1,
+	OFF_FAILURE = OFF_PRINCIPAL + JOB_PRINCIPAL_MAX + 1,
+	OFF_END = OFF_FAILURE + JOB_FAILURE_MAX + 1,
 	OFF_SIGNER = JOB_SAID_LEN - 8,
 	OFF_SIGNATURE = JOB_SAID_LEN
 };
@@ -97,7 +97,6 @@ job_encode(const struct job *j, uint8_t row[static JOB_ROW_LEN])
 	row[OFF_CATEGORY] = j->category;
 	bytes_put32(row + OFF_RATE, j->rate);
 	bytes_put32(row + OFF_OLDER, j->older_s);
-	row[OFF_FAILURE] = j->failure;
 	row[OFF_CURSOR_LEN] = j->cursor_len;
 	row[OFF_RETIRE] = j->retire;
 	for (size_t i = 0; i < TIMES; i++)
@@ -108,6 +107,7 @@ job_encode(const struct job *j, uint8_t row[static JOB_ROW_LEN])
 	memcpy(row + OFF_CURSOR, j->cursor, j->cursor_len);
 	memcpy(row + OFF_SEAL, j->seal, strlen(j->seal));
 	memcpy(row + OFF_PRINCIPAL, j->principal, strlen(j->principal));
+	memcpy(row + OFF_FAILURE, j->failure, strlen(j->failure));
 	memcpy(row + OFF_SIGNATURE, j->signature, sizeof(j->signature));
 }
 
@@ -122,7 +122,7 @@ job_decode(const uint8_t id[static JOB_ID_LEN], struct bytes row, struct job *ou
 	if (row.len != JOB_ROW_LEN || row.p[OFF_KIND] < JOB_SEAL || row.p[OFF_KIND] >= JOB_KINDS ||
 	    row.p[OFF_STATE] < JOB_WAITING || row.p[OFF_STATE] >= JOB_STATES ||
 	    row.p[OFF_CURSOR_LEN] > JOB_CURSOR_MAX || row.p[OFF_CATEGORY] > CATEGORY_COUNT ||
-	    row.p[OFF_FAILURE] >= STATUS_COUNT || row.p[OFF_SEAL + PROVIDER_NAME_MAX] != 0 ||
+	    row.p[OFF_FAILURE + JOB_FAILURE_MAX] != 0 || row.p[OFF_SEAL + PROVIDER_NAME_MAX] != 0 ||
 	    row.p[OFF_PRINCIPAL + JOB_PRINCIPAL_MAX] != 0)
 		return STATUS_CORRUPT;
 	numbers_of(&j, times, counts);
@@ -133,7 +133,6 @@ job_decode(const uint8_t id[static JOB_ID_LEN], struct bytes row, struct job *ou
 	j.category = row.p[OFF_CATEGORY];
 	j.rate = bytes_get32(row.p + OFF_RATE);
 	j.older_s = bytes_get32(row.p + OFF_OLDER);
-	j.failure = row.p[OFF_FAILURE];
 	j.cursor_len = row.p[OFF_CURSOR_LEN];
 	j.retire = row.p[OFF_RETIRE] != 0;
 	for (size_t i = 0; i < TIMES; i++)
@@ -144,6 +143,7 @@ job_decode(const uint8_t id[static JOB_ID_LEN], struct bytes row, struct job *ou
 	memcpy(j.cursor, row.p + OFF_CURSOR, j.cursor_len);
 	memcpy(j.seal, row.p + OFF_SEAL, PROVIDER_NAME_MAX);
 	memcpy(j.principal, row.p + OFF_PRINCIPAL, JOB_PRINCIPAL_MAX);
+	memcpy(j.failure, row.p + OFF_FAILURE, JOB_FAILURE_MAX);
 	memcpy(j.signature, row.p + OFF_SIGNATURE, sizeof(j.signature));
 	/* A job has one row: nothing that is signed is passed over. */
 	job_encode(&j, again);

@@ -17,6 +17,7 @@
 #define JOB_ID_LEN 16u			/* time in ms (8), random (8): in the order in which they were made */
 #define JOB_CURSOR_MAX 24u
 #define JOB_PRINCIPAL_MAX 63u
+#define JOB_FAILURE_MAX 23u
 #define JOB_ROW_LEN 328u
 #define JOB_SAID_LEN 264u		/* of the row: what is signed */
 #define JOB_LABEL "pdvault job 1"
@@ -48,7 +49,7 @@ struct job {
 	uint8_t subject[SUBJECT_ID_LEN];	/* JOB_SUBJECTS: that one alone; zero: all */
 	uint8_t cursor[JOB_CURSOR_MAX];
 	uint8_t cursor_len;
-	uint8_t failure;			/* enum status: why JOB_FAILED */
+	char failure[JOB_FAILURE_MAX + 1];	/* why JOB_FAILED: a reason (status.h) */
 	char seal[PROVIDER_NAME_MAX + 1];	/* JOB_SEAL: "" is all that can be renewed */
 	char principal[JOB_PRINCIPAL_MAX + 1];	/* who asked; "schedule" */
 	uint64_t signer;			/* number of the key that signed; 0: it is not signed */

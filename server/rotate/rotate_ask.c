@@ -1,6 +1,7 @@
 /*
  * What is asked of jobs: a new one, and that one is paused, goes on, or is given up.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "server/clock.h"
@@ -164,7 +165,7 @@ enum status
 rotate_end_job(struct writeset *ws, struct job *j, enum job_state state, enum status why)
 {
 	j->state = state;
-	j->failure = (uint8_t)why;
+	(void)snprintf(j->failure, sizeof(j->failure), "%s", state == JOB_FAILED ? status_reason(why) : "");
 	j->ended_ms = j->updated_ms = clock_wall_ms();
 	/* T3 */
 	if (state == JOB_DONE)

@@ -11,21 +11,26 @@
 #include "server/rotate/rotate_internal.h"
 #include "server/store/vault_internal.h"
 
+#define AGAIN_MS 3600000	/* after one that failed or was cancelled */
+
 struct wanted {
 	enum job_kind kind;
 	uint64_t every;
 };
 
-/* The row's time of the last that is done; -1: one is open. 0: there is none. */
+/*
+ * The row's time of the last that is done; -1: one is open, or failed within the last hour. 0: there is
+ * none.
+ */
 static int64_t
-last_of(const struct job *all, unsigned count, enum job_kind kind)
+last_of(const struct job *all, unsigned count, enum job_kind kind, int64_t now)
 {
 	int64_t last = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		if (all[i].kind != kind || !job_is_whole(&all[i]))
 			continue;
-		if (job_is_open(&all[i]))
+		if (job_is_open(&all[i]) || (all[i].state != JOB_DONE && now - all[i].ended_ms < AGAIN_MS))
 			return -1;
 		if (all[i].state == JOB_DONE && all[i].floor_ms > last)
 			last = all[i].floor_ms;
@@ -56,7 +61,7 @@ rotate_schedule(struct rotate *r)
 	if (all == NULL || job_list(r->o.vault, NULL, all, JOB_ROWS_MAX, &count) != STATUS_OK)
 		goto out;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		int64_t last = last_of(all, count, wanted[i].kind);
+		int64_t last = last_of(all, count, wanted[i].kind, now);
 
 		/* The keys of a new vault are as old as it is. */
 		last = last == 0 ? made : last;

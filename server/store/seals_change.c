@@ -104,7 +104,7 @@ seals_renew(struct vault *v, const char *name, struct seals_change *c)
 {
 	bool all = name == NULL || name[0] == '\0';
 	struct provider_kek *kek = secret_alloc(sizeof(*kek));
-	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY;
+	enum status rc = kek != NULL ? begin(v, c) : STATUS_NO_MEMORY, failed = STATUS_OK;
 
 	if (rc != STATUS_OK)
 		goto out;
@@ -116,12 +116,15 @@ seals_renew(struct vault *v, const char *name, struct seals_change *c)
 		if (!all && strcmp(s->name, name) != 0)
 			continue;
 		rc = p != NULL ? renew_one(c, p, s, kek) : STATUS_REFUSED;
-		/* Of all some may have no further version. */
-		if ((rc == STATUS_REFUSED || rc == STATUS_TOO_SOON) && all) {
+		/* Of all some may have no further version, or be away: theirs stay. */
+		if (rc != STATUS_OK && rc != STATUS_NO_MEMORY && all) {
+			failed = rc != STATUS_REFUSED && rc != STATUS_TOO_SOON ? rc : failed;
 			c->left++;
 			rc = STATUS_OK;
 		}
 	}
+	if (rc == STATUS_OK && c->count == 0)
+		rc = failed;
 	if (rc != STATUS_OK)
 		give_up(v, c);
 out:

@@ -393,7 +393,7 @@ erased(void **state)
 	memcpy(j.subject, id[2], 16);
 	rotate_bed_run(&bed, &j, 9, &j);
 	assert_int_equal(j.state, JOB_FAILED);
-	assert_int_equal(j.failure, STATUS_ERASED);
+	assert_string_equal(j.failure, "SUBJECT_ERASED");
 	assert_int_equal(j.signer, 0);
 }
 

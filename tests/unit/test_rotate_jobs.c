@@ -54,14 +54,32 @@ teardown(void **state)
 	return 0;
 }
 
-static const struct job whole = { .id = { 1, 2, 3 }, .kind = JOB_SUBJECTS, .state = JOB_DONE, .step = 3,
-	.category = 4, .rate = 0x01020304, .older_s = 0x05060708, .retire = true,
+static const struct job whole = { .id = { 1, 2, 3 },
+	.kind = JOB_SUBJECTS,
+	.state = JOB_DONE,
+	.step = 3,
+	.category = 4,
+	.rate = 0x01020304,
+	.older_s = 0x05060708,
+	.retire = true,
 	.floor_ms = 0x1112131415161718,
-	.floor_epoch = 0x2122232425262728, .created_ms = 0x3132333435363738, .started_ms = 0x4142434445464748,
-	.updated_ms = 0x5152535455565758, .ended_ms = 0x6162636465666768, .done = 0x7172737475767778,
-	.total = 0x8182838485868788, .damaged = 0x9192939495969798, .micros = 0xa1a2a3a4a5a6a7a8,
-	.subject = { 0xb1, 0xb2 }, .cursor = { 0xc1, 0xc2, 0xc3 }, .cursor_len = 3, .failure = 7,
-	.seal = "a-seal", .principal = "somebody", .signer = 0xd1d2d3d4d5d6d7d8, .signature = { 0xe1, 0xe2 } };
+	.floor_epoch = 0x2122232425262728,
+	.created_ms = 0x3132333435363738,
+	.started_ms = 0x4142434445464748,
+	.updated_ms = 0x5152535455565758,
+	.ended_ms = 0x6162636465666768,
+	.done = 0x7172737475767778,
+	.total = 0x8182838485868788,
+	.damaged = 0x9192939495969798,
+	.micros = 0xa1a2a3a4a5a6a7a8,
+	.subject = { 0xb1, 0xb2 },
+	.cursor = { 0xc1, 0xc2, 0xc3 },
+	.cursor_len = 3,
+	.failure = "SEAL_UNAVAILABLE",
+	.seal = "a-seal",
+	.principal = "somebody",
+	.signer = 0xd1d2d3d4d5d6d7d8,
+	.signature = { 0xe1, 0xe2 } };
 
 static void
 rows(void **state)

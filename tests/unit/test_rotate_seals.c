@@ -150,7 +150,7 @@ another_version(void **state)
 	}
 	run(JOB_SEAL, "nobody", &j);
 	assert_int_equal(j.state, JOB_FAILED);
-	assert_int_equal(j.failure, STATUS_ABSENT);
+	assert_string_equal(j.failure, status_reason(STATUS_ABSENT));
 	assert_int_equal(j.signer, 0);
 }
 
@@ -163,7 +163,7 @@ come_and_go(void **state)
 	(void)state;
 	run(JOB_SEAL_REMOVE, "file", &j);
 	assert_int_equal(j.state, JOB_FAILED);		/* the last that opens */
-	assert_int_equal(j.failure, STATUS_REFUSED);
+	assert_string_equal(j.failure, status_reason(STATUS_REFUSED));
 	run(JOB_SEAL_ADD, "second", &j);
 	assert_int_equal(j.state, JOB_DONE);
 	run(JOB_SEAL_ADD, "second", &j);
