@@ -32,7 +32,7 @@ registry_add(const struct key *k, enum seal_purpose purpose)
 	must(crypto_generichash(id, sizeof(id), k->b, SEAL_KEY_LEN, NULL, 0) == 0);
 	must(sodium_bin2hex(line, sizeof(line), id, sizeof(id)) != NULL);
 	line[32] = ' ';
-	line[33] = (char)('0' + (int)purpose % 10);
+	line[33] = "0123456789abcdef"[purpose % 16];
 	line[34] = '\n';
 	must(write(fd, line, 35) == 35);
 }

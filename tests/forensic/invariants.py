@@ -22,7 +22,8 @@ BLANKS = ' \t\n\r'
 METHODS = ('Backups/NoteBackupCheck', 'Backups/FinishBackup', 'Backups/CreateKeyBackup', 'Backups/DestroyKeyBackup',
            'Vault/CreateSubject', 'Vault/UpdateIdentity', 'Vault/UpdateBilling', 'Vault/AppendTransactions',
            'Rights/EraseSubject', 'Keys/StartRotation', 'Keys/ControlJob', 'Keys/AddSeal', 'Keys/RemoveSeal')
-SIGNER = 5		# an entry of the ledger that names a new signing key
+SIGNER = 5		# an entry of the ledger that names a new signing key;
+SIGNER_BEFORE = 6	# the one behind it names the old one
 
 
 class Broken(Exception):
@@ -161,6 +162,10 @@ def ledger(vault):
             must(entry[24:32] == bytes(8) and entry[64:66] == bytes(2), 'what a signing key has not')
             must(key in vault.rows['signers'], 'a signing key in the ledger that none has signed')
             continue
+        if entry[66] == SIGNER_BEFORE:
+            must(entry[24:32] == bytes(8) and entry[64:66] == bytes(2), 'what a signing key has not')
+            same(entries[(count - 1).to_bytes(8, 'big')][66], SIGNER, 'what stands before the name of an old signing key')
+            continue
         if entry[66] > 1:		# of a key backup
             same((entry[32:48], entry[64:66]), (bytes(16), bytes(2)), 'what a key backup has not')
             must(entry[48:64] in vault.rows['backups'], 'a key backup in the ledger alone')
@@ -175,6 +180,7 @@ def ledger(vault):
         must(slots.setdefault(subject, entry[24:32]) == entry[24:32], 'the slot of a subject')
         named.add(entry[48:64])
     must(named == set(vault.rows['erasures']), 'an erasure that is not in the ledger')
+    same(sum(e[66] == SIGNER_BEFORE for e in entries.values()), len(vault.rows['signers']), 'old signing keys')
     same(sum(e[66] == SIGNER for e in entries.values()), len(vault.rows['signers']), 'signatures of signing keys')
     same(vault.rows['meta'][b'ledger'], count.to_bytes(8, 'big') + head, 'the head of the ledger')
 

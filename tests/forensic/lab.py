@@ -32,7 +32,7 @@ class Lab(bed.Bed):
     def registered(self):
         """Every key made so far, in order: (id, purpose)."""
         with open(self.registry, encoding='ascii') as f:
-            return [(bytes.fromhex(line[:32]), int(line[33])) for line in f]
+            return [(bytes.fromhex(line[:32]), int(line[33], 16)) for line in f]
 
     def maps(self):
         """Readable mappings of the server: (begin, end, name). The store's own file is looked at as a file."""

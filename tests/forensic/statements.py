@@ -12,7 +12,8 @@ from reader import BUCKET, CONTENT, KEK, KEYRING, PAGE, USAGE, number
 SEAL, TREE, SUBJECTS, INDEX, SIGNING, SEAL_ADD, SEAL_REMOVE = range(1, 8)
 WAITING, RUNNING, PAUSED, DONE, CANCELLED, FAILED = range(1, 7)
 ROW, SAID, LABEL = 328, 264, b'pdvault job 1'
-SIGNER = 5	# an entry of the ledger that names a signing key
+SIGNER = 5	# an entry of the ledger that names a signing key;
+SIGNER_BEFORE = 6	# the one behind it names the key before
 
 
 class Untrue(Exception):
@@ -62,6 +63,8 @@ def signers(vault, first=None):
     known = {1: first} if first is not None else {}
     count = 1
     for key, entry in sorted(vault.rows['ledger'].items()):
+        if entry[66] == SIGNER_BEFORE:
+            must(known.setdefault(count - 1, entry[32:64]) == entry[32:64], 'another key before than the ledger named')
         if entry[66] != SIGNER:
             continue
         count += 1

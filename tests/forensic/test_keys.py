@@ -21,7 +21,7 @@ from lab import key_id
 
 MARK = 'Marker Of Knights'
 PEOPLE = 70		# more than two leaves of the tree, and a split bucket
-ROOT_PURPOSE, DATA_PURPOSE = 1, 9
+ROOT_PURPOSE, DATA_PURPOSE = 1, 10
 
 
 def identity(i):
