@@ -121,6 +121,12 @@ def run(bin):
         m.all(text.pop('Old data with the living keys'))
         b.start()
         check(b, alive, erased)
+
+        step('people got new keys')
+        m.all(text.pop('When people got new keys'))
+        check(b, alive, erased)
+        outstanding = json.loads(b.cli('backup', 'list', '--outstanding', '--json').out)['key_backups']
+        same(len(outstanding), 1, 'outstanding after a rotation')
         same(text, {}, 'commands that were not run')
         say(f'{m.done} commands')
 
