@@ -73,6 +73,8 @@ status_json(const struct pdv_status *status)
 	for (i = 0; i < status->seal_count; i++)
 		(void)json_array_append_new(seals, json_string(status->seals[i]));
 	(void)json_object_set_new(doc, "seals", seals);
+	number(doc, "seals_failing", status->seals_failing);
+	number(doc, "open_jobs", status->open_jobs);
 	text(doc, "secret_memory", status->secret_memory);
 	(void)json_object_set_new(doc, "signing_key",
 	    json_out_hex(status->signing_key, sizeof(status->signing_key)));
