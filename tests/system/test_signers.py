@@ -12,9 +12,11 @@ from nacl.signing import SigningKey
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'forensic'))
 
+import backup_reader	# noqa: E402
 import bed	# noqa: E402
 import invariants	# noqa: E402
 import reader	# noqa: E402
+import statements	# noqa: E402
 from bed import need, same, soon, step	# noqa: E402
 
 HEAD, ITEM, ENTRY = 64, 163, 99
@@ -115,7 +117,9 @@ def forged(b, path, k1):
     mine = bytes(thief.verify_key)
     for n in turns:
         at = HEAD + n * ITEM
-        for where in (at + 40, at + 66, at + ENTRY, at + ITEM + 40, at + ITEM + ENTRY):
+        # Behind an entry is what has proven it: its own signature counts behind the last new key alone.
+        last = [at + ITEM + ENTRY] if n == turns[-1] else []
+        for where in (at + 40, at + 66, at + ENTRY, at + ITEM + 40, *last):
             data = bytearray(good)
             data[where] ^= 1
             refused(b, copy, data, '--signing-key', k1)
@@ -206,7 +210,10 @@ def rotations(b):
 
 def restarted(b, keys):
     same(b.stop(), 0, 'exit status')
-    same(on_disk(b).signer, 3, 'the number of the signing key')
+    vault = on_disk(b)
+    same(vault.signer, 3, 'the number of the signing key')
+    same({n: k.hex() for n, k in statements.signers(vault).items()}, dict(enumerate(keys, 1)), 'the signing keys')
+    same(statements.check(vault, bytes.fromhex(keys[0])), 2, 'statements')
     controls(b)
     b.start()
     same(key_now(b), keys[2], 'the key after a restart')
@@ -219,6 +226,9 @@ def restored(b, people, first, keys):
     b.cli('backup', 'data', b.path('d1'), '--since', b.path('d0'))
     b.cli('backup', 'verify', b.path('d1'), '--since', b.path('d0'))
     b.cli('backup', 'keys', b.path('keys'))
+    signed = [backup_reader.one(backup_reader.Backup(b.path(n)).head, 11).hex() for n in ('d0', 'd1', 'keys')]
+    same(signed, [keys[0], keys[2], keys[2]], 'who has signed a manifest')
+    backup_reader.tables(b.path('d0'), b.path('d1'))
     b.cli('ledger', 'export', b.path('ledger'))
     restore(b, 'd0', 'd1')
     same(on_disk(b).signer, 3, 'the number of the signing key')
