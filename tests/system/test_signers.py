@@ -264,6 +264,8 @@ def lost(bin):
         verified(b, b.path('fresh'), k3, k3)
         for key in (k1, k2):
             b.cli('ledger', 'verify', b.path('fresh'), '--signing-key', key, expect=FAILED)
+        b.cli('ledger', 'export', b.path('ledger'), expect=FAILED)
+        soon(lambda: b.get('/readyz')[0] == 503, 'the copy of before does not go on')
         rotate(b)
         b.stop()
         on_disk(b)
