@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import reader	# noqa: E402
 import statements	# noqa: E402
 import wire	# noqa: E402
-from reader import LIVE, SHREDDED, UNUSED, number	# noqa: E402
+from reader import LIVE, SHREDDED, SIGNER, SIGNER_BEFORE, UNUSED, number	# noqa: E402
 
 IDENTITY, BILLING = 1, 3
 EMAIL, PHONE, ACCOUNT = 1, 2, 3
@@ -22,8 +22,6 @@ BLANKS = ' \t\n\r'
 METHODS = ('Backups/NoteBackupCheck', 'Backups/FinishBackup', 'Backups/CreateKeyBackup', 'Backups/DestroyKeyBackup',
            'Vault/CreateSubject', 'Vault/UpdateIdentity', 'Vault/UpdateBilling', 'Vault/AppendTransactions',
            'Rights/EraseSubject', 'Keys/StartRotation', 'Keys/ControlJob', 'Keys/AddSeal', 'Keys/RemoveSeal')
-SIGNER = 5		# an entry of the ledger that names a new signing key;
-SIGNER_BEFORE = 6	# the one behind it names the old one
 
 
 class Broken(Exception):
@@ -147,6 +145,25 @@ def categories(vault):
         must(all(number(r[:8]) >= 1 or (c == 1 and r == bytes(16)) for c, r in person.records.items()), 'an etag of 0')
 
 
+def signing_key(vault, key, entry):
+    """An entry that names one. Each new one is signed by the one that the entry behind it names."""
+    must(entry[24:32] == bytes(8) and entry[64:66] == bytes(2), 'what a signing key has not')
+    if entry[66] == SIGNER_BEFORE:
+        must(beside(vault, key, -1)[66:67] == bytes([SIGNER]), 'a key before behind no new one')
+        return
+    signature, behind = vault.rows['signers'].get(key), beside(vault, key, 1)
+    must(signature is not None, 'a signing key in the ledger that none has signed')
+    same(len(signature), reader.SIGNATURE, 'the length of a signature of a signing key')
+    must(behind[66:67] == bytes([SIGNER_BEFORE]), 'a new signing key without the one before')
+    must(reader.has_signed(behind[32:64], vault.vault, entry, signature),
+         'a signing key that the one before has not signed')
+
+
+def beside(vault, key, step):
+    """The entry of the ledger so many further on; empty: there is none."""
+    return vault.rows['ledger'].get((number(key) + step).to_bytes(8, 'big'), b'')
+
+
 def ledger(vault):
     """One entry for each erasure, each with the hash of the one before, and the head is the newest."""
     head = hashlib.blake2b(vault.rows['meta'][b'vault'][:16], digest_size=32).digest()
@@ -158,13 +175,9 @@ def ledger(vault):
         same((number(key), number(entry[:8]), len(entry)), (count, count, 99), 'the sequence of an entry of the ledger')
         same(entry[67:], head, 'the hash of the entry before')
         head = hashlib.blake2b(entry, digest_size=32).digest()
-        if entry[66] == SIGNER:
-            must(entry[24:32] == bytes(8) and entry[64:66] == bytes(2), 'what a signing key has not')
-            must(key in vault.rows['signers'], 'a signing key in the ledger that none has signed')
-            continue
-        if entry[66] == SIGNER_BEFORE:
-            must(entry[24:32] == bytes(8) and entry[64:66] == bytes(2), 'what a signing key has not')
-            same(entries[(count - 1).to_bytes(8, 'big')][66], SIGNER, 'what stands before the name of an old signing key')
+        must(entry[66] <= SIGNER_BEFORE, 'the kind of an entry of the ledger')
+        if entry[66] >= SIGNER:
+            signing_key(vault, key, entry)
             continue
         if entry[66] > 1:		# of a key backup
             same((entry[32:48], entry[64:66]), (bytes(16), bytes(2)), 'what a key backup has not')
@@ -180,7 +193,6 @@ def ledger(vault):
         must(slots.setdefault(subject, entry[24:32]) == entry[24:32], 'the slot of a subject')
         named.add(entry[48:64])
     must(named == set(vault.rows['erasures']), 'an erasure that is not in the ledger')
-    same(sum(e[66] == SIGNER_BEFORE for e in entries.values()), len(vault.rows['signers']), 'old signing keys')
     same(sum(e[66] == SIGNER for e in entries.values()), len(vault.rows['signers']), 'signatures of signing keys')
     same(vault.rows['meta'][b'ledger'], count.to_bytes(8, 'big') + head, 'the head of the ledger')
 

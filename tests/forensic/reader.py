@@ -7,9 +7,10 @@ import os
 
 import lmdb
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt as aead_open
-from nacl.exceptions import CryptoError
+from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.public import PrivateKey, SealedBox
 from nacl.pwhash import argon2id
+from nacl.signing import VerifyKey
 
 KEY, NONCE, TAG = 32, 24, 16
 SLOT, BLOCK, STRIPES = 69632, 4096, 65536
@@ -21,6 +22,8 @@ CONTENT, USAGE = 4, 5	# categories whose version before may be kept
 TREE_S, TREE_B, B_TOP, FANOUT = 1, 2, 12, 32
 CATEGORIES = ('IDENTITY', 'CREDENTIAL', 'BILLING', 'CONTENT', 'USAGE', 'DEVICE', 'PREFERENCES', 'CONSENT')
 UNUSED, LIVE, SHREDDED = range(3)
+LEDGER, ENTRY, SIGNATURE = b'pdvault ledger 1', 99, 64
+SIGNER, SIGNER_BEFORE = 5, 6	# kinds of entries of the ledger: a new signing key, and the one before it
 META = {b'format', b'vault', b'epoch', b'root', b'start', b'sequence', b'ledger', b'incarnation',
         b'backups', b'resurrected'}
 TABLES = ('meta', 'nodes', 'buckets', 'keyrings', 'subjects', 'records', 'transactions', 'idempotency', 'erasures', 'ledger',
@@ -100,6 +103,49 @@ def read_passphrase_file(path, passphrase):
     assert len(data) == 32 and data[:8] == b'pdvpass1', 'the file of a passphrase'
     return derived(argon2id.kdf(32, passphrase, data[8:24], opslimit=number(data[24:28]),
                                 memlimit=number(data[28:]) << 10))
+
+
+def hashed(entry):
+    """The hash of an entry of the ledger."""
+    return hashlib.blake2b(entry, digest_size=32).digest()
+
+
+def has_signed(public, vault, entry, signature):
+    """Whether that key has signed an entry of the ledger."""
+    try:
+        VerifyKey(public).verify(LEDGER + vault + hashed(entry), signature)
+    except BadSignatureError:
+        return False
+    return True
+
+
+def items(data):
+    """A copy of the ledger: the vault, the key at its head, and [(entry, signature)]."""
+    one = ENTRY + SIGNATURE
+    assert data[:16] == LEDGER and len(data) >= 64 and (len(data) - 64) % one == 0, 'no copy of a ledger, or one cut off'
+    return data[16:32], data[32:64], [(data[at:at + ENTRY], data[at + ENTRY:at + one]) for at in range(64, len(data), one)]
+
+
+def walk(vault, key, entries):
+    """From a key that is trusted through a ledger; the key that is trusted at its end."""
+    head = hashlib.blake2b(vault, digest_size=32).digest()
+    proven, owed, before = 0, False, None
+    for n, (entry, signature) in enumerate(entries, 1):
+        kind = entry[66]
+        assert number(entry[:8]) == n and entry[67:] == head, 'an entry that does not follow on the one before'
+        head = hashed(entry)
+        if kind == SIGNER_BEFORE:
+            assert before and has_signed(entry[32:64], vault, *before), 'a key before that has not signed the one behind it'
+        before = (entry, signature) if kind == SIGNER else None
+        good = has_signed(key, vault, entry, signature)
+        proven = n if good else proven
+        if kind == SIGNER:
+            owed = False
+            key = entry[32:64] if good else key
+        elif not good:
+            owed = True
+    assert proven == len(entries) and not owed, 'a ledger that the vault has not signed'
+    return key
 
 
 class Wrap:

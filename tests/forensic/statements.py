@@ -2,18 +2,14 @@
 and that it is true of the vault at that moment. A job that is done says: no key of my kind and scope that is older than
 my floor remains in use. What came later is newer still, so it stays true for ever.
 """
-import hashlib
-
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from reader import BUCKET, CONTENT, KEK, KEYRING, PAGE, USAGE, number
+from reader import BUCKET, CONTENT, KEK, KEYRING, PAGE, SIGNER, USAGE, has_signed, number
 
 SEAL, TREE, SUBJECTS, INDEX, SIGNING, SEAL_ADD, SEAL_REMOVE = range(1, 8)
 WAITING, RUNNING, PAUSED, DONE, CANCELLED, FAILED = range(1, 7)
 ROW, SAID, LABEL = 328, 264, b'pdvault job 1'
-SIGNER = 5	# an entry of the ledger that names a signing key;
-SIGNER_BEFORE = 6	# the one behind it names the key before
 
 
 class Untrue(Exception):
@@ -56,25 +52,22 @@ def is_signed(public, said, signature):
 
 
 def signers(vault, first=None):
-    """Number of each signing key that is known -> its public half: the present one, and those that the ledger names,
-    each signed by the one before. first: the first one, where somebody has kept it.
+    """Number of each signing key -> its public half: those that the ledger names, each signed by the one before, which
+    the entry behind it names. After a restore that had none but an older key the next one is numbered from that on.
+    first: the first one, where somebody has kept it.
     """
     present = bytes(SigningKey(vault.signing).verify_key)
-    known = {1: first} if first is not None else {}
-    count = 1
+    numbers = {first: 1} if first is not None else {}
     for key, entry in sorted(vault.rows['ledger'].items()):
-        if entry[66] == SIGNER_BEFORE:
-            must(known.setdefault(count - 1, entry[32:64]) == entry[32:64], 'another key before than the ledger named')
         if entry[66] != SIGNER:
             continue
-        count += 1
-        known[count] = entry[32:64]
-        said = b'pdvault ledger 1' + vault.vault + hashlib.blake2b(entry, digest_size=32).digest()
-        if count - 1 in known:
-            must(is_signed(known[count - 1], said, vault.rows['signers'][key]),
-                 'a signing key that the one before has not signed')
-    must(count == vault.signer and known.get(count, present) == present, 'the ledger names another signing key')
-    return {**known, count: present}
+        before = vault.rows['ledger'][(number(key) + 1).to_bytes(8, 'big')][32:64]
+        must(before in numbers or not numbers, 'the ledger names a signing key before that was none')
+        must(has_signed(before, vault.vault, entry, vault.rows['signers'][key]),
+             'a signing key that the one before has not signed')
+        numbers[entry[32:64]] = numbers.setdefault(before, 1) + 1
+    must(numbers.get(present, 1) == vault.signer, 'the ledger names another signing key')
+    return {**{n: public for public, n in numbers.items() if n <= vault.signer}, vault.signer: present}
 
 
 def in_scope(job, category):

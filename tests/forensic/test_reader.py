@@ -1,13 +1,17 @@
 #!/usr/bin/python3 -B
 """The controls of the independent reader: it opens the slot of tests/vectors with the KEK and with the recovery key,
-and notices each field of a slot, its seals, a keyring or an epoch that docs/FORMAT.md does not allow. No vault is needed.
+and notices each field of a slot, its seals, a keyring or an epoch that docs/FORMAT.md does not allow, and what breaks the
+walk through a ledger. No vault is needed.
 """
 import contextlib
+import hashlib
 import io
 import os
 import runpy
 import sys
 import types
+
+from nacl.signing import SigningKey
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'system'))
@@ -103,14 +107,55 @@ def keyrings():
 
 
 def epochs():
-    vault = reader.Vault.__new__(reader.Vault)
-    vault.boxes = [types.SimpleNamespace(epoch=0)]
-    same(vault.age(EPOCH.to_bytes(8, 'big'), EPOCH), EPOCH, 'an epoch')
+    vault = types.SimpleNamespace(boxes=[types.SimpleNamespace()])
+    same(reader.Vault.age(vault, EPOCH.to_bytes(8, 'big'), EPOCH), EPOCH, 'an epoch')
     for what, epoch in (('none', 0), ('above that of the page above', EPOCH + 1)):
-        noticed(f'epoch: {what}', vault.age, epoch.to_bytes(8, 'big'), EPOCH)
+        noticed(f'epoch: {what}', reader.Vault.age, vault, epoch.to_bytes(8, 'big'), EPOCH)
+
+
+def ledger(*said):
+    """A ledger of entries (kind, key that it names or None, key that signs)."""
+    vault, out = bytes(range(16, 32)), []
+    head = hashlib.blake2b(vault, digest_size=32).digest()
+    for n, (kind, named, key) in enumerate(said, 1):
+        ids = bytes(named.verify_key) if named else bytes([n]) * 32
+        entry = n.to_bytes(8, 'big') + bytes(24) + ids + bytes([0, 0, kind]) + head
+        head = reader.hashed(entry)
+        out.append((entry, key.sign(reader.LEDGER + vault + head).signature))
+    return out
+
+
+def walks():
+    """Three keys, two of which followed; a file that was begun with the first, and one that was made in the end."""
+    one, two, three, thief = (SigningKey(bytes([n]) * 32) for n in range(1, 5))
+    public = [bytes(k.verify_key) for k in (one, two, three)]
+    new, before = reader.SIGNER, reader.SIGNER_BEFORE
+
+    def walk(key, *said):
+        return reader.walk(bytes(range(16, 32)), bytes(key.verify_key), ledger(*said))
+
+    turns = ((new, two, one), (before, one, two), (0, None, two), (new, three, two), (before, two, three))
+    grown, fresh = ((0, None, one), *turns), ((1, None, three), turns[0], (before, one, three), *turns[2:])
+    for what, said in (('grown', grown), ('fresh', fresh)):
+        for key in (one, two, three):
+            same(walk(key, *said), public[2], f'the key at the end of a ledger that is {what}')
+        noticed(f'{what}, from a key that is none', walk, thief, *said)
+    same(walk(one, *grown[:2]), public[1], 'up to a new key')
+    for what, said in (
+            ('behind the last new key one that another has signed', (*grown, (0, None, thief), (0, None, three))),
+            ('one that nobody has signed at the end', (*grown, (0, None, thief))),
+            ('a new key that another has signed', (*grown, (new, thief, thief), (before, three, thief))),
+            ('a key before that is not', (*grown, (new, thief, three), (before, two, thief))),
+            ('a key before behind no new one', (*grown, (before, two, three)))):
+        noticed(what, walk, one, *said)
+    good = ledger(*grown)
+    for what, changed in (('one that is missing', good[:2] + good[3:]), ('two in another order', [good[1], good[0], *good[2:]])):
+        noticed(what, reader.walk, bytes(range(16, 32)), public[0], changed)
 
 
 def run(_):
+    step('the walk')
+    walks()
     step('slots and their seals')
     slots(vectors())
     step('keyrings')
