@@ -27,12 +27,11 @@ begin(struct vault *v, struct seals_change *c)
 }
 
 static struct anchor_seal *
-in_use(struct anchor_seals *all, const char *name)
+to_change(struct seals_change *c, const char *name)
 {
-	for (unsigned i = 0; i < all->count; i++)
-		if (strcmp(all->seal[i].name, name) == 0)
-			return &all->seal[i];
-	return NULL;
+	const struct anchor_seal *seal = seals_find(c->next, name);
+
+	return seal != NULL ? &c->next->seal[seal - c->next->seal] : NULL;
 }
 
 /* What is known of the dead gets worse, never better. */
@@ -108,7 +107,7 @@ seals_renew(struct vault *v, const char *name, struct seals_change *c)
 
 	if (rc != STATUS_OK)
 		goto out;
-	rc = all || in_use(c->next, name) != NULL ? STATUS_OK : STATUS_ABSENT;
+	rc = all || seals_find(c->next, name) != NULL ? STATUS_OK : STATUS_ABSENT;
 	for (unsigned i = 0; i < c->next->count && rc == STATUS_OK; i++) {
 		struct anchor_seal *s = &c->next->seal[i];
 		struct provider *p = seals_provider(v->seals, s->name);
@@ -193,7 +192,7 @@ seals_add(struct vault *v, const char *name, struct seals_change *c)
 
 	if (rc != STATUS_OK)
 		goto out;
-	rc = p == NULL ? STATUS_ABSENT : in_use(c->next, name) != NULL || c->next->count == PROVIDER_MAX ?
+	rc = p == NULL ? STATUS_ABSENT : seals_find(c->next, name) != NULL || c->next->count == PROVIDER_MAX ?
 	    STATUS_REFUSED : take_offer(v->seals, p, &taken);
 	if (rc == STATUS_OK)
 		rc = first_version(p, kek, &made);
@@ -224,7 +223,7 @@ seals_replace(struct vault *v, struct seals_change *c)
 		goto out;
 	for (unsigned i = 0; i < s->count && rc == STATUS_OK; i++) {
 		struct provider *p = s->provider[i];
-		struct anchor_seal *seal = in_use(c->next, provider_name(p));
+		struct anchor_seal *seal = to_change(c, provider_name(p));
 
 		if (!provider_kind_of(p)->opens || s->opened[i])
 			continue;
@@ -267,7 +266,7 @@ seals_remove(struct vault *v, const char *name, struct seals_change *c)
 
 	if ((rc = begin(v, c)) != STATUS_OK)
 		return rc;
-	if ((s = in_use(c->next, name)) == NULL) {
+	if ((s = to_change(c, name)) == NULL) {
 		give_up(v, c);
 		return STATUS_ABSENT;
 	}
@@ -337,7 +336,7 @@ seals_finish(struct vault *v, const char *name, bool removed)
 		return false;
 	for (unsigned i = 0; i < s->count; i++) {
 		struct provider *p = s->provider[i];
-		const struct anchor_seal *seal = in_use(c.next, provider_name(p));
+		const struct anchor_seal *seal = seals_find(c.next, provider_name(p));
 
 		if (name[0] != '\0' ? strcmp(provider_name(p), name) != 0 : !provider_kind_of(p)->renews)
 			continue;
@@ -376,7 +375,7 @@ seals_test(struct vault *v)
 		return false;
 	}
 	for (unsigned i = 0; i < s->count; i++) {
-		const struct anchor_seal *seal = in_use(c.next, provider_name(s->provider[i]));
+		const struct anchor_seal *seal = seals_find(c.next, provider_name(s->provider[i]));
 		bool opens;
 
 		if (seal == NULL || seal->kind != ANCHOR_SEAL_KEK) {
