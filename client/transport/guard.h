@@ -18,6 +18,7 @@ enum guard {
 	GUARD_FRAMING,		/* one record per message (engine_conn.c) */
 	GUARD_OWN_RULES,	/* our own certificate is checked first (tls_files.c) */
 	GUARD_ORPHANS,		/* steps dropped by nng end with an error (orphan.c) */
+	GUARD_DROPPED,		/* messages dropped by nng are freed (orphan.c) */
 	GUARD_SEND_FIRST,	/* an answer is asked for when the request is out (flight.c of the client) */
 	GUARD_LEFTOVERS,	/* what nng frees is wiped (leftover.c) */
 	GUARD_COUNT

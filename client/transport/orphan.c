@@ -5,6 +5,8 @@
 #include "client/transport/guard.h"
 #include "client/transport/orphan.h"
 
+struct nni_pipe;
+
 /*
  * The names are the linker's: __real_x is nng's x, and what calls x gets __wrap_x. Weak,
  * so that a program that is linked otherwise still links, and can ask orphan_linked.
@@ -16,10 +18,12 @@
 int __real_nni_aio_begin(nng_aio *aio) __attribute__((weak));
 void __real_nng_stream_send(nng_stream *s, nng_aio *aio) __attribute__((weak));
 void __real_nng_stream_recv(nng_stream *s, nng_aio *aio) __attribute__((weak));
+void __real_nni_pipe_send(struct nni_pipe *p, nng_aio *aio) __attribute__((weak));
 void nni_aio_finish_error(nng_aio *aio, int rv) __attribute__((weak));
 int __wrap_nni_aio_begin(nng_aio *aio);
 void __wrap_nng_stream_send(nng_stream *s, nng_aio *aio);
 void __wrap_nng_stream_recv(nng_stream *s, nng_aio *aio);
+void __wrap_nni_pipe_send(struct nni_pipe *p, nng_aio *aio);
 
 /* The step that this thread is starting, and whether nng dropped it. */
 struct step {
@@ -32,7 +36,7 @@ bool
 orphan_linked(void)
 {
 	return __real_nni_aio_begin != NULL && __real_nng_stream_send != NULL &&
-	    __real_nng_stream_recv != NULL;
+	    __real_nng_stream_recv != NULL && __real_nni_pipe_send != NULL;
 }
 
 int
@@ -69,5 +73,26 @@ void
 __wrap_nng_stream_recv(nng_stream *s, nng_aio *aio)
 {
 	start(__real_nng_stream_recv, s, aio);
+}
+
+/*
+ * nng's protocols call it with the socket locked and the message in the aio, which is the connection's. One
+ * that is closed completes nothing any more; whatever else waits for it is freed as the connection is.
+ */
+void
+__wrap_nni_pipe_send(struct nni_pipe *p, nng_aio *aio)
+{
+	struct step *outer = innermost;
+	struct step mine = { aio, false };
+	nng_msg *msg;
+
+	innermost = &mine;
+	__real_nni_pipe_send(p, aio);
+	innermost = outer;
+	if (!mine.dropped || !guard_on(GUARD_DROPPED))
+		return;
+	msg = nng_aio_get_msg(aio);
+	nng_aio_set_msg(aio, NULL);
+	nng_msg_free(msg);
 }
 #pragma GCC diagnostic pop

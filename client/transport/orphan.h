@@ -8,10 +8,14 @@
  * then on no connection is freed and no socket can be closed. In nng 1.5.2 a client that
  * leaves while some of its requests are in work does this to a server nearly every time.
  *
- * The remedy: the linker puts the functions of orphan.c around three of nng's (ld --wrap),
+ * The remedy: the linker puts the functions of orphan.c around four of nng's (ld --wrap),
  * so that a step that is dropped completes with an error instead, as its callback
  * expects. That needs nng linked from its archive, libnng.a, since calls inside a shared
  * object cannot be wrapped.
+ *
+ * A whole message can be dropped so, too: nng closes the aio that sends on a connection, and only
+ * then, under another lock, forgets the connection. What is sent in between goes to the closed aio,
+ * is said to be sent, and stays where it is, neither freed nor wiped. Here it is freed.
  */
 #ifndef TRANSPORT_ORPHAN_H
 #define TRANSPORT_ORPHAN_H

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -22,10 +23,14 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <nng/nng.h>
+
+#include <nng/protocol/reqrep0/rep.h>
 
 #include "client/transport/engine.h"
 #include "client/transport/engine_internal.h"
 #include "client/transport/guard.h"
+#include "client/transport/sp.h"
 #include "echo.h"
 #include "pdvault/pdvault.h"
 #include "raw_tls.h"
@@ -34,6 +39,7 @@
 #define BROKEN_SECONDS 6		/* a guard that is off may well hang it */
 #define CONNECTS 50
 #define FORGED_BYTES 65536
+#define LATE_LEN 4000
 
 extern char **environ;
 
@@ -304,6 +310,119 @@ leftovers(void)
 	return ok && atomic_load(&leftover_freed) > 0 && atomic_load(&leftover_seen) == 0;
 }
 
+struct nni_pipe;
+
+/*
+ * A connection that nng closes waits, once, between its two steps: what sends on it is closed, and it is still
+ * known (ld --wrap). The names are the linker's.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wunknown-warning-option"
+#pragma GCC diagnostic ignored "-Wreserved-identifier"
+void __real_nni_aio_close(nng_aio *aio);
+void __wrap_nni_aio_close(nng_aio *aio);
+void __real_nni_pipe_close(struct nni_pipe *p);
+void __wrap_nni_pipe_close(struct nni_pipe *p);
+
+static _Thread_local bool closing_pipe;
+static enum { DOOR_OPEN, DOOR_CLOSING, DOOR_AJAR } door;
+static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t door_moved = PTHREAD_COND_INITIALIZER;
+
+void
+__wrap_nni_aio_close(nng_aio *aio)
+{
+	__real_nni_aio_close(aio);
+	(void)pthread_mutex_lock(&door_lock);
+	if (closing_pipe && door == DOOR_CLOSING) {
+		door = DOOR_AJAR;
+		(void)pthread_cond_broadcast(&door_moved);
+		while (door == DOOR_AJAR)
+			(void)pthread_cond_wait(&door_moved, &door_lock);
+	}
+	(void)pthread_mutex_unlock(&door_lock);
+}
+
+void
+__wrap_nni_pipe_close(struct nni_pipe *p)
+{
+	closing_pipe = true;
+	__real_nni_pipe_close(p);
+	closing_pipe = false;
+}
+#pragma GCC diagnostic pop
+
+static void
+door_move(int to)
+{
+	(void)pthread_mutex_lock(&door_lock);
+	door = to;
+	(void)pthread_cond_broadcast(&door_moved);
+	(void)pthread_mutex_unlock(&door_lock);
+}
+
+static void
+door_wait(void)
+{
+	(void)pthread_mutex_lock(&door_lock);
+	while (door != DOOR_AJAR)
+		(void)pthread_cond_wait(&door_moved, &door_lock);
+	(void)pthread_mutex_unlock(&door_lock);
+}
+
+static atomic_uintptr_t late_body;
+static atomic_uint late_freed;
+
+static void
+look_for_late(const void *p, size_t len)
+{
+	if (atomic_load(&late_body) - (uintptr_t)p < len)	/* nng leaves room before it */
+		atomic_fetch_add(&late_freed, 1);
+}
+
+/* An answer that is sent in just that moment is freed, and wiped with all that nng frees. */
+static bool
+late_answer(void)
+{
+	nng_aio *aio;
+	nng_ctx ctx;
+	nng_msg *msg = NULL;
+	nng_listener l;
+	nng_socket s;
+	SSL *ssl;
+	int port;
+
+	guard_freed = look_for_late;
+	pki = pki_new();
+	server = echo_context(pki, "server", TLS_SERVER);
+	if (nng_rep0_open(&s) != 0 || sp_settle(s, SP_SERVER) != PDV_OK ||
+	    nng_listener_create(&l, s, "tls+tcp://127.0.0.1:0") != 0 ||
+	    tls_context_listen(server, l) != PDV_OK || nng_listener_start(l, 0) != 0 ||
+	    nng_listener_get_int(l, NNG_OPT_TCP_BOUND_PORT, &port) != 0 || nng_ctx_open(&ctx, s) != 0 ||
+	    nng_aio_alloc(&aio, NULL, NULL) != 0)
+		return false;
+	ssl = raw_tls_connect(pki, "client", port, TLS1_3_VERSION);
+	if (ssl == NULL || !raw_tls_greet(ssl) || !raw_tls_pour(ssl, 1))
+		return false;
+	nng_ctx_recv(ctx, aio);
+	nng_aio_wait(aio);
+	if (nng_aio_result(aio) != 0)
+		return false;
+	nng_msg_free(nng_aio_get_msg(aio));
+	door_move(DOOR_CLOSING);
+	raw_tls_close(ssl);
+	door_wait();
+	if (nng_msg_alloc(&msg, LATE_LEN) != 0)
+		return false;
+	atomic_store(&late_body, (uintptr_t)nng_msg_body(msg));
+	nng_aio_set_msg(aio, msg);
+	nng_ctx_send(ctx, aio);
+	nng_aio_wait(aio);
+	door_move(DOOR_OPEN);
+	return nng_aio_result(aio) == 0 && nng_close(s) == 0 && atomic_load(&late_freed) == 1;
+}
+
 static const struct {
 	const char *name;
 	enum guard guard;
@@ -319,6 +438,7 @@ static const struct {
 	{ "one-record", GUARD_FRAMING, one_record },
 	{ "send-first", GUARD_SEND_FIRST, send_first },
 	{ "leftovers", GUARD_LEFTOVERS, leftovers },
+	{ "late-answer", GUARD_DROPPED, late_answer },
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
