@@ -22,13 +22,20 @@ new_person(struct churn *c)
 {
 	struct person *p = &c->people[c->count];
 
-	if (c->count == CHURN_PEOPLE_MAX)
+	if (c->count == c->most)
 		return NULL;
 	memset(p, 0, sizeof(*p));
 	p->number = c->count++;
 	p->billing = p->number % 4 == 0;
 	p->deed = DO_CREATE;
 	return p;
+}
+
+/* Erasures end what they have to do: when nobody new comes, there are few. */
+static bool
+may_erase(struct churn *c)
+{
+	return c->count < c->most || roll(c, 20) == 0;
 }
 
 static enum deed
@@ -45,9 +52,9 @@ choose(struct churn *c, const struct person *p)
 		if (r < 50)
 			return DO_EMAIL;
 		if (r < 60)
-			return DO_ERASE;
+			return may_erase(c) ? DO_ERASE : DO_READ;
 		if (r < 70 && p->billing)
-			return DO_ERASE_IDENTITY;
+			return may_erase(c) ? DO_ERASE_IDENTITY : DO_READ;
 		if (r < 85 && p->billing && p->now.transactions < PDV_PAGE_MAX)
 			return DO_TRANSACTION;
 		return r % 2 == 0 ? DO_READ : DO_FIND;
@@ -64,7 +71,9 @@ pick(struct churn *c)
 {
 	struct person *p = NULL;
 
-	for (int i = 0; i < PICKS && p == NULL && c->count > 0 && roll(c, 100) >= 12; i++) {
+	for (int i = 0; i < PICKS && p == NULL && c->count > 0; i++) {
+		if (c->count < c->most && roll(c, 100) < 12)
+			break;
 		p = &c->people[roll(c, c->count)];
 		if (p->busy || p->unknown)
 			p = NULL;
@@ -216,6 +225,9 @@ command(struct churn *c, struct lane *lanes, char *line)
 		*rest++ = '\0';
 	if (strncmp(line, "load ", 5) == 0 && url != NULL) {
 		connect_to(c, url + 1);
+		c->most = rest != NULL ? (unsigned)strtoul(rest, NULL, 10) : CHURN_PEOPLE_MAX;
+		if (c->most > CHURN_PEOPLE_MAX)
+			c->most = CHURN_PEOPLE_MAX;
 		c->stopping = false;
 		c->acknowledged = c->unknown = 0;
 		for (int i = 0; i < LANES; i++)

@@ -4,7 +4,7 @@
  * afterwards, and after each restart everything is compared.
  *
  * Commands on standard input, an answer to each on standard output:
- *	load URL		begin; "loading"
+ *	load URL [PEOPLE]	begin; "loading". No more than PEOPLE are made
  *	stop			after the kill; "stopped ACKNOWLEDGED UNKNOWN"
  *	check URL touched|all	compare; "checked PEOPLE", or "wrong ..." and exit status 1
  * Certificates come from PDVAULT_CA, PDVAULT_CERT, PDVAULT_KEY; a seed is the only argument.
@@ -52,7 +52,7 @@ struct person {
 struct churn {
 	pthread_mutex_t lock;		/* over all that follows */
 	struct person *people;
-	unsigned count;
+	unsigned count, most;
 	uint64_t random;
 	struct pdv_client *client;
 	bool stopping;

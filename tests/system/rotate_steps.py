@@ -22,6 +22,7 @@ RATE = 1500		# units a second, so that a job outlives some kills
 CHANGES = 'openat,write,pwrite64,pwritev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat'
 CALLS_MAX = 60
 LANES = 48		# requests that churn has on their way
+PEOPLE = 6000		# of the load: if more came all the time, a slow rotation would not end
 
 
 def jobs(b):
@@ -82,7 +83,7 @@ def under_load(b, rounds):
     """No request fails while all keys are rotated, again and again."""
     step(f'load, and {rounds} rotations of all (SEED={SEED})')
     b.start()
-    b.churn.ask('load', b.url)
+    b.churn.ask('load', b.url, str(PEOPLE))
     time.sleep(1)
     for n in range(rounds):
         b.cli('key', 'rotate', 'all', '--rate', 'full' if n % 2 else '2000')
