@@ -270,8 +270,10 @@ judge_final(struct vault *v, struct call *c, const struct erasure *e, const stru
 static char *
 class_of(struct vault *v, struct call *c, const struct erasure *e)
 {
-	char class = e->class != 0 ? seals_class(v, e->epoch, e->class) : 0;
+	char class = 0;
 
+	if (e->class != 0)
+		class = seals_class(v, e->epoch, e->class);
 	return (char *)(uintptr_t)arena_copy(c->arena, bytes_of(&class, 1)).p;
 }
 

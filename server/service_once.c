@@ -32,10 +32,12 @@ subject_of(const struct service_once *o)
 static void
 fingerprint(const struct service_once *o, const struct keyring *k, struct idempotency_row *out)
 {
-	const struct keyring_category *also = o->also != 0 ? &k->category[o->also - 1] : NULL;
-	const struct keyring_category *first = &k->category[o->category - 1];
+	const struct keyring_category *first, *also;
 	struct idempotency_request q = asked(o->c);
 
+	must(k != NULL);
+	first = &k->category[o->category - 1];
+	also = o->also != 0 ? &k->category[o->also - 1] : NULL;
 	idempotency_fingerprint(&first->key, also != NULL ? &also->key : NULL, &q, out->fingerprint);
 	out->versions[0] = first->version[1];
 	out->versions[1] = also != NULL ? also->version[1] : 0;

@@ -80,9 +80,10 @@ rotate_all(const struct args *a, uint32_t units, struct failure *f)
 	enum pdv_code rc = session_open(&s, a, 0, f), worst = PDV_OK;
 
 	for (size_t i = 0; i < KINDS && rc == PDV_OK; i++) {
-		Pdvault__V1__StartRotationRequest q = PDVAULT__V1__START_ROTATION_REQUEST__INIT;
+		Pdvault__V1__StartRotationRequest q;
 		Pdvault__V1__Job *job = NULL;
 
+		pdvault__v1__start_rotation_request__init(&q);
 		q.kind = kinds[i].kind;
 		q.rate = units;
 		if ((rc = job_call(&s, START, &q.base, &job, f)) != PDV_OK)
@@ -104,11 +105,12 @@ rotate_all(const struct args *a, uint32_t units, struct failure *f)
 enum pdv_code
 noun_key_rotate(const struct args *a, struct failure *f)
 {
-	Pdvault__V1__StartRotationRequest q = PDVAULT__V1__START_ROTATION_REQUEST__INIT;
+	Pdvault__V1__StartRotationRequest q;
 	struct pdv_subject_id subject;
 	size_t i = 0;
 	enum pdv_code rc;
 
+	pdvault__v1__start_rotation_request__init(&q);
 	if ((rc = rate(a, &q.rate, f)) != PDV_OK || (rc = scope(a, &q, &subject, f)) != PDV_OK)
 		return rc;
 	if (strcmp(a->operand, "all") == 0)

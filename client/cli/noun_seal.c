@@ -135,12 +135,13 @@ out:
 enum pdv_code
 noun_seal_add(const struct args *a, struct failure *f)
 {
-	Pdvault__V1__AddSealRequest q = PDVAULT__V1__ADD_SEAL_REQUEST__INIT;
+	Pdvault__V1__AddSealRequest q;
 	const char *from = a->values[FLAG_SECRET];
 	char *secret = NULL;
 	size_t len = 0;
 	enum pdv_code rc = PDV_OK;
 
+	pdvault__v1__add_seal_request__init(&q);
 	q.name = (char *)(uintptr_t)a->operand;
 	if (from != NULL && (rc = input_read(from, 512, &secret, &len, f)) != PDV_OK)
 		return rc;
@@ -156,8 +157,9 @@ noun_seal_add(const struct args *a, struct failure *f)
 enum pdv_code
 noun_seal_remove(const struct args *a, struct failure *f)
 {
-	Pdvault__V1__RemoveSealRequest q = PDVAULT__V1__REMOVE_SEAL_REQUEST__INIT;
+	Pdvault__V1__RemoveSealRequest q;
 
+	pdvault__v1__remove_seal_request__init(&q);
 	q.name = (char *)(uintptr_t)a->operand;
 	return job_run(a, KEYS "RemoveSeal", &q.base, f);
 }

@@ -174,6 +174,17 @@ provider_derive(struct bytes secret, struct provider_kek *out)
 }
 
 enum status
+provider_refuse_if_there(const struct provider *p, enum version_place at)
+{
+	if (!versions_stands(p->o.path, at))
+		return STATUS_OK;
+	errno = 0;
+	provider_complain(p,
+	    at == VERSION_NOW ? "it exists already" : "a new version is on the way already");
+	return STATUS_REFUSED;
+}
+
+enum status
 provider_add_version(struct provider *p, enum version_place at, struct bytes content)
 {
 	const char *why = NULL;
@@ -214,8 +225,9 @@ provider_open_versions(struct provider *p, provider_load *load, struct provider_
 	return now == STATUS_ABSENT ? STATUS_CONFIG : now;
 }
 
-enum status
-provider_find_version(struct provider *p, provider_load *load, const uint8_t *id, enum version_place *out)
+/* Where the version with that id lies (NULL: nowhere); found without a load where there is one file only. */
+static enum status
+find_version(struct provider *p, provider_load *load, const uint8_t *id, enum version_place *out)
 {
 	struct provider_kek *found;
 	const char *why = NULL;
@@ -255,4 +267,13 @@ provider_keep_version(struct provider *p, enum version_place at)
 	if ((rc = versions_keep(p->o.path, at, &why)) != STATUS_OK)
 		provider_complain(p, why);
 	return rc;
+}
+
+enum status
+provider_keep_versions(struct provider *p, provider_load *load, const uint8_t *id)
+{
+	enum version_place at;
+	enum status rc = find_version(p, load, id, &at);
+
+	return rc == STATUS_OK ? provider_keep_version(p, at) : rc;
 }

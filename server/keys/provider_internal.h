@@ -31,17 +31,20 @@ void provider_complain(const struct provider *p, const char *why);
 /*
  * For kinds whose versions lie in files (provider_versions.h). ${load} gives the version at a place:
  * STATUS_ABSENT: there is none; else a failure, *why a static text where nothing was logged yet, or
- * NULL. provider_open_versions(): open() of the kind. provider_find_version(): where the version with
- * that id lies; STATUS_CONFIG: nowhere, and the log says so; found without a load where there is one
- * file only. Then provider_keep_version() destroys the others; VERSION_NONE: all.
+ * NULL. provider_open_versions(): open() of the kind. provider_keep_versions(): keep() of one whose
+ * versions are nowhere but in those files; STATUS_CONFIG: none has that id, and the log says so.
  */
 typedef enum status provider_load(struct provider *p, enum version_place at, struct provider_kek *out,
     const char **why);
 enum status provider_open_versions(struct provider *p, provider_load *load, struct provider_kek *out,
     unsigned *count) MUST_USE;
-enum status provider_find_version(struct provider *p, provider_load *load, const uint8_t *id,
-    enum version_place *out) MUST_USE;
+enum status provider_keep_versions(struct provider *p, provider_load *load, const uint8_t *id) MUST_USE;
+
+/* The files of all versions but that at ${at} are destroyed; VERSION_NONE: of all. */
 enum status provider_keep_version(struct provider *p, enum version_place at) MUST_USE;
+
+/* STATUS_REFUSED, logged: a file stands at that place. Asked before a device makes anything for it. */
+enum status provider_refuse_if_there(const struct provider *p, enum version_place at) MUST_USE;
 
 /* A new file of a version at that place; logged when it fails. */
 enum status provider_add_version(struct provider *p, enum version_place at, struct bytes content) MUST_USE;

@@ -105,10 +105,7 @@ open_all(struct provider *p, struct provider_kek *out, unsigned *count)
 static enum status
 keep(struct provider *p, const uint8_t *id)
 {
-	enum version_place at;
-	enum status rc = provider_find_version(p, load, id, &at);
-
-	return rc == STATUS_OK ? provider_keep_version(p, at) : rc;
+	return provider_keep_versions(p, load, id);
 }
 
 static char

@@ -99,7 +99,7 @@ tidy(struct writeset *ws, struct found *f)
 
 	memset(f, 0, sizeof(*f));
 	while ((rc = store_seek(overlay_snapshot(ws->overlay), STORE_JOBS, at, &key, &value)) == STATUS_OK) {
-		if (key.len != JOB_ID_LEN || (rc = job_decode(key.p, value, &j)) != STATUS_OK)
+		if (key.len != JOB_ID_LEN || job_decode(key.p, value, &j) != STATUS_OK)
 			return STATUS_CORRUPT;
 		note(f, &j);
 		memcpy(from, key.p, JOB_ID_LEN);

@@ -108,7 +108,7 @@ find_age(struct reader *r, const struct lookup *l, enum lookup_age age, struct f
 {
 	unsigned most = lookup_is_shared(l->kind) ? LOOKUP_SHARED_MAX : 1;
 	struct sharer s = { .l = l, .age = age };
-	struct bucket_entry e;
+	struct bucket_entry e = { .category = 0 };
 	uint64_t epoch = 0;
 
 	f->end = STATUS_OK;

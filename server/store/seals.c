@@ -275,7 +275,9 @@ seals_class(struct vault *v, uint64_t epoch, char anchor)
 	if (!atomic_load(&v->seals->ended) || atomic_load(&v->seals->since) < epoch ||
 	    atomic_load(&v->seals->lasting) >= epoch || dead == 0)
 		return anchor;
-	return dead < anchor ? dead : anchor;
+	if (dead < anchor)
+		return dead;
+	return anchor;
 }
 
 /* Under the lock. */

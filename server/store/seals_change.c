@@ -39,8 +39,10 @@ static void
 note_death(struct provider *p, struct anchor_seals *all)
 {
 	const char *why;
-	char class = p != NULL ? provider_class(p, &why) : PROVIDER_LASTING;
+	char class = PROVIDER_LASTING;
 
+	if (p != NULL)
+		class = provider_class(p, &why);
 	if (class == PROVIDER_LASTING)
 		all->lasting = UINT64_MAX;	/* the switch puts its epoch there */
 	else if (all->dead_class == 0 || (uint8_t)class > all->dead_class)

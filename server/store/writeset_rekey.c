@@ -19,7 +19,8 @@
 struct resealed {
 	struct record_place old, now;
 	enum store_table table;
-	struct bytes key;
+	uint8_t key[RECORD_TRANSACTION_KEY_LEN];
+	size_t key_len;
 	struct bytes text;	/* out: opened, in the arena */
 };
 
@@ -39,24 +40,23 @@ reseal(struct writeset *ws, struct arena *a, struct bytes box, struct resealed *
 		return STATUS_NO_MEMORY;
 	r->text = bytes_of(plain, len);
 	record_seal(&r->now, r->text, out);
-	return writeset_put(ws, r->table, r->key, bytes_of(out, room));
+	return writeset_put(ws, r->table, bytes_of(r->key, r->key_len), bytes_of(out, room));
 }
 
 /* The record of the category, where it has one. */
 static enum status
 reseal_record(struct writeset *ws, struct arena *a, struct resealed *r)
 {
-	uint8_t key[RECORD_KEY_LEN];
 	struct bytes box;
 	enum status rc;
 
-	record_key(bytes_get64(ws->keyring->slot), r->now.category, 0, key);
-	rc = writeset_get(ws, STORE_RECORDS, bytes_of(key, sizeof(key)), &box);
+	r->key_len = RECORD_KEY_LEN;
+	record_key(bytes_get64(ws->keyring->slot), r->now.category, 0, r->key);
+	rc = writeset_get(ws, STORE_RECORDS, bytes_of(r->key, r->key_len), &box);
 	if (rc != STATUS_OK)
 		return rc == STATUS_ABSENT ? STATUS_OK : rc;
 	r->old.kind = r->now.kind = SEAL_RECORD;
 	r->table = STORE_RECORDS;
-	r->key = bytes_of(key, sizeof(key));
 	rc = reseal(ws, a, box, r);
 	arena_reset(a);
 	return rc;
@@ -86,22 +86,22 @@ retag(struct writeset *ws, struct arena *a, const struct resealed *r)
 static enum status
 reseal_transactions(struct writeset *ws, struct arena *a, struct resealed *r)
 {
-	uint8_t from[RECORD_TRANSACTION_KEY_LEN], key[RECORD_TRANSACTION_KEY_LEN];
+	uint8_t from[RECORD_TRANSACTION_KEY_LEN];
 	struct bytes found, box;
 	uint64_t number = 0;
 	enum status rc;
 
 	r->old.kind = r->now.kind = SEAL_TRANSACTION;
 	r->table = STORE_TRANSACTIONS;
-	r->key = bytes_of(key, sizeof(key));
+	r->key_len = sizeof(r->key);
 	for (;;) {
 		record_transaction_key(bytes_get64(ws->keyring->slot), number, from);
 		rc = store_seek(overlay_snapshot(ws->overlay), STORE_TRANSACTIONS, bytes_of(from, sizeof(from)),
 		    &found, &box);
-		if (rc != STATUS_OK || found.len != sizeof(key) || memcmp(found.p, from, 9) != 0)
+		if (rc != STATUS_OK || found.len != r->key_len || memcmp(found.p, from, 9) != 0)
 			return rc == STATUS_ABSENT ? STATUS_OK : rc;
-		memcpy(key, found.p, sizeof(key));
-		r->old.number = r->now.number = bytes_get64(key + 9);
+		memcpy(r->key, found.p, r->key_len);
+		r->old.number = r->now.number = bytes_get64(r->key + 9);
 		number = r->now.number + 1;
 		if ((rc = reseal(ws, a, box, r)) == STATUS_OK)
 			rc = retag(ws, a, r);

@@ -9,7 +9,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -31,6 +30,7 @@
 #include "client/transport/engine_internal.h"
 #include "client/transport/guard.h"
 #include "client/transport/sp.h"
+#include "door.h"
 #include "echo.h"
 #include "pdvault/pdvault.h"
 #include "raw_tls.h"
@@ -310,67 +310,6 @@ leftovers(void)
 	return ok && atomic_load(&leftover_freed) > 0 && atomic_load(&leftover_seen) == 0;
 }
 
-struct nni_pipe;
-
-/*
- * A connection that nng closes waits, once, between its two steps: what sends on it is closed, and it is still
- * known (ld --wrap). The names are the linker's.
- */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpragmas"
-#pragma GCC diagnostic ignored "-Wunknown-warning-option"
-#pragma GCC diagnostic ignored "-Wreserved-identifier"
-void __real_nni_aio_close(nng_aio *aio);
-void __wrap_nni_aio_close(nng_aio *aio);
-void __real_nni_pipe_close(struct nni_pipe *p);
-void __wrap_nni_pipe_close(struct nni_pipe *p);
-
-static _Thread_local bool closing_pipe;
-static enum { DOOR_OPEN, DOOR_CLOSING, DOOR_AJAR } door;
-static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t door_moved = PTHREAD_COND_INITIALIZER;
-
-void
-__wrap_nni_aio_close(nng_aio *aio)
-{
-	__real_nni_aio_close(aio);
-	(void)pthread_mutex_lock(&door_lock);
-	if (closing_pipe && door == DOOR_CLOSING) {
-		door = DOOR_AJAR;
-		(void)pthread_cond_broadcast(&door_moved);
-		while (door == DOOR_AJAR)
-			(void)pthread_cond_wait(&door_moved, &door_lock);
-	}
-	(void)pthread_mutex_unlock(&door_lock);
-}
-
-void
-__wrap_nni_pipe_close(struct nni_pipe *p)
-{
-	closing_pipe = true;
-	__real_nni_pipe_close(p);
-	closing_pipe = false;
-}
-#pragma GCC diagnostic pop
-
-static void
-door_move(int to)
-{
-	(void)pthread_mutex_lock(&door_lock);
-	door = to;
-	(void)pthread_cond_broadcast(&door_moved);
-	(void)pthread_mutex_unlock(&door_lock);
-}
-
-static void
-door_wait(void)
-{
-	(void)pthread_mutex_lock(&door_lock);
-	while (door != DOOR_AJAR)
-		(void)pthread_cond_wait(&door_moved, &door_lock);
-	(void)pthread_mutex_unlock(&door_lock);
-}
-
 static atomic_uintptr_t late_body;
 static atomic_uint late_freed;
 
@@ -381,7 +320,7 @@ look_for_late(const void *p, size_t len)
 		atomic_fetch_add(&late_freed, 1);
 }
 
-/* An answer that is sent in just that moment is freed, and wiped with all that nng frees. */
+/* An answer that is sent while nng closes the connection is freed, and wiped with all that nng frees. */
 static bool
 late_answer(void)
 {
@@ -410,7 +349,7 @@ late_answer(void)
 	if (nng_aio_result(aio) != 0)
 		return false;
 	nng_msg_free(nng_aio_get_msg(aio));
-	door_move(DOOR_CLOSING);
+	door_hold();
 	raw_tls_close(ssl);
 	door_wait();
 	if (nng_msg_alloc(&msg, LATE_LEN) != 0)
@@ -419,7 +358,7 @@ late_answer(void)
 	nng_aio_set_msg(aio, msg);
 	nng_ctx_send(ctx, aio);
 	nng_aio_wait(aio);
-	door_move(DOOR_OPEN);
+	door_let_go();
 	return nng_aio_result(aio) == 0 && nng_close(s) == 0 && atomic_load(&late_freed) == 1;
 }
 
