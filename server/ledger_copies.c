@@ -91,8 +91,9 @@ check_key(struct copy *c, const uint8_t *key)
 		rc = reader_signer(rd, key);
 		reader_end(rd);
 	}
+	/* Who reads such a file from its head on would not believe what is added to it. */
 	if (rc == STATUS_ABSENT)
-		return fail_plain(c, "is not a copy of this vault's ledger");
+		return fail_plain(c, "begins with a signing key that does not lead to the one in use");
 	return rc == STATUS_OK ? rc : fail_plain(c, "the vault's own ledger cannot be read");
 }
 

@@ -27,7 +27,7 @@ def begin(bin):
     b = bed.Bed(bin)
     key = b.cli_alone('recovery', 'new', '--out', b.path('recovery'), '--json').json['recovery_key']
     b.conf['backup'] = {'recovery_key': key}
-    b.conf['ledger'] = {'copies': 'ledger.copy'}
+    b.conf['ledger'] = {'copies': 'ledger.copy', 'late_after': '2s'}
     b.init()
     b.start()
     return b
@@ -270,6 +270,18 @@ def lost(bin):
         for key in (k1, k2):
             b.cli('ledger', 'verify', b.path('fresh'), '--signing-key', key, expect=FAILED)
         b.cli('ledger', 'export', b.path('ledger'), expect=FAILED)
+        # The copy that the server kept stays what it is, and a new one begins in its place.
+        kept = content(b.path('ledger.copy'))
+        soon(lambda: 'begins with a signing key that does not lead to the one in use' in b.log_text(b.lives),
+             'the log tells of the copy')
+        soon(lambda: b.get('/readyz')[0] == 503, 'it is late')
+        same(content(b.path('ledger.copy')), kept, 'the copy of before')
+        os.rename(b.path('ledger.copy'), b.path('ledger.kept'))
+        soon(lambda: os.path.exists(b.path('ledger.copy')), 'a new one')
+        whole(b)
+        soon(lambda: b.get('/readyz')[0] == 200, 'it is ready')
+        verified(b, b.path('ledger.copy'), k3, k3)
+        same(b.cli('ledger', 'verify', b.path('ledger.kept'), '--json').json['signing_key'], k2, 'the key of before')
         rotate(b)
         b.stop()
         on_disk(b)
