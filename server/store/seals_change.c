@@ -287,6 +287,13 @@ seals_remove(struct vault *v, const char *name, struct seals_change *c)
 	return STATUS_OK;
 }
 
+/* Of those of the change: is it in the anchor from now on? */
+static bool
+stays(const struct seals_change *c, unsigned i)
+{
+	return memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
+}
+
 bool
 seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 {
@@ -297,19 +304,17 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 		return true;
 	}
 	for (unsigned i = 0; i < c->count; i++) {
-		bool stays = memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
-
 		/* S3: the old one dies here. */
 		all &= mutant(old_seal_kept) ||
-		    provider_keep(c->provider[i], stays ? c->now[i] : NULL) == STATUS_OK;
-		if (!stays)
+		    provider_keep(c->provider[i], stays(c, i) ? c->now[i] : NULL) == STATUS_OK;
+		if (!stays(c, i))
 			provider_forget_secret(c->provider[i]);
 		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
-		    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
+		    LOG_S(WHAT, stays(c, i) ? "a new version is in use" : "it is not in use any more"));
 	}
 	for (unsigned i = 0; i < v->seals->count; i++)
 		for (unsigned k = 0; k < c->count; k++)
-			if (v->seals->provider[i] == c->provider[k])
+			if (v->seals->provider[i] == c->provider[k] && stays(c, k))
 				seals_found(v->seals, i, true);
 	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
 	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));

@@ -56,23 +56,16 @@ write_state(const struct bench *b)
 	(void)fclose(out);
 }
 
-/* Subject i has account id bench-i: the ids are kept in the order of their numbers. */
-struct creation {
-	struct flight flight;
-	struct bench *bench;
-};
-
+/* What has ended, and why if it failed; one of the flights is free again. */
 static void
-created(struct pdv_result *r, void *arg)
+landed(struct flight *f, struct pdv_result *r, const struct pdv_subject_id *id)
 {
-	struct flight *f = arg;
 	struct bench *b = f->bench;
-	const struct pdv_subject_id *id = pdv_result_subject(r);
 
 	(void)pthread_mutex_lock(&b->lock);
 	if (id != NULL)
 		b->subject[b->subject_count++].id = *id;
-	else if (b->errors++ == 0)
+	else if (pdv_result_code(r) != PDV_OK && b->errors++ == 0)
 		(void)snprintf(b->first_error, sizeof(b->first_error), "%s", pdv_result_reason(r));
 	b->active--;
 	(void)pthread_cond_broadcast(&b->idle);
@@ -81,25 +74,45 @@ created(struct pdv_result *r, void *arg)
 	free(f);
 }
 
-static bool
-begin_one(struct bench *b)
+static void
+created(struct pdv_result *r, void *arg)
+{
+	landed(arg, r, pdv_result_subject(r));
+}
+
+static void
+keyed(struct pdv_result *r, void *arg)
+{
+	landed(arg, r, NULL);
+}
+
+/* As soon as there is room for one more. NULL: no memory. */
+static struct flight *
+take_off(struct bench *b, enum kind kind)
 {
 	struct flight *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)
-		return false;
-	*f = (struct flight){ .bench = b, .kind = KIND_CREATE };
+		return NULL;
+	*f = (struct flight){ .bench = b, .kind = kind };
 	(void)pthread_mutex_lock(&b->lock);
 	while (b->active >= PREPARE_IN_FLIGHT)
 		(void)pthread_cond_wait(&b->idle, &b->lock);
 	b->active++;
 	(void)pthread_mutex_unlock(&b->lock);
-	if (kinds_begin(f, created))
-		return true;
-	free(f);
-	return false;
+	return f;
 }
 
+static void
+wait_for_all(struct bench *b)
+{
+	(void)pthread_mutex_lock(&b->lock);
+	while (b->active > 0)
+		(void)pthread_cond_wait(&b->idle, &b->lock);
+	(void)pthread_mutex_unlock(&b->lock);
+}
+
+/* Subject i has account id bench-i: the ids are kept in the order of their numbers. */
 bool
 prepare_subjects(struct bench *b)
 {
@@ -114,15 +127,14 @@ prepare_subjects(struct bench *b)
 	atomic_store(&b->names, 0);
 	b->phase_client = b->client;
 	for (unsigned i = 0; i < b->o.subjects; i++) {
-		if (!begin_one(b))
+		struct flight *f = take_off(b, KIND_CREATE);
+
+		if (f == NULL || !kinds_begin(f, created))
 			return false;
 		if (i % 1000 == 0 && terminal)
 			(void)fprintf(stderr, "\rcreating %u of %u", i, b->o.subjects);
 	}
-	(void)pthread_mutex_lock(&b->lock);
-	while (b->active > 0)
-		(void)pthread_cond_wait(&b->idle, &b->lock);
-	(void)pthread_mutex_unlock(&b->lock);
+	wait_for_all(b);
 	(void)fprintf(stderr, "%screated %" PRIu64 " of %u \n", terminal ? "\r" : "", b->subject_count,
 	    b->o.subjects);
 	if (b->errors > 0)
@@ -132,11 +144,34 @@ prepare_subjects(struct bench *b)
 	return b->subject_count > 0;
 }
 
+/* A subject's first data key makes the key of its category, once: that is a write, and not what is measured. */
+static bool
+prepare_categories(struct bench *b)
+{
+	struct pdv_data_key_request q = { .category = PDV_CATEGORY_CONTENT, .count = 1 };
+
+	b->errors = 0;
+	for (uint64_t i = 0; i < b->subject_count; i++) {
+		struct flight *f = take_off(b, KIND_KEYS);
+
+		q.subject = b->subject[i].id;
+		if (f == NULL || pdv_generate_data_keys_async(b->client, &q, NULL, keyed, f) != PDV_OK)
+			return false;
+	}
+	wait_for_all(b);
+	if (b->errors > 0)
+		(void)fprintf(stderr, "pdvault-bench: %" PRIu64 " first data keys failed, the first with %s\n",
+		    b->errors, b->first_error);
+	return b->errors == 0;
+}
+
 bool
 prepare_keys(struct bench *b)
 {
 	struct pdv_data_key_request q = { .category = PDV_CATEGORY_CONTENT, .count = b->o.keys };
 
+	if (b->o.share[KIND_KEYS] > 0 && !prepare_categories(b))
+		return false;
 	if (b->o.share[KIND_OPEN] == 0)
 		return true;
 	b->wrapped_subject = q.subject = b->subject[0].id;
