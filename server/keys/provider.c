@@ -174,6 +174,17 @@ provider_derive(struct bytes secret, struct provider_kek *out)
 }
 
 enum status
+provider_vacant(const struct provider *p, enum version_place at)
+{
+	if (!versions_stands(p->o.path, at))
+		return STATUS_OK;
+	errno = 0;
+	provider_complain(p,
+	    at == VERSION_NOW ? "it exists already" : "a new version is on the way already");
+	return STATUS_REFUSED;
+}
+
+enum status
 provider_add_version(struct provider *p, enum version_place at, struct bytes content)
 {
 	const char *why = NULL;

@@ -43,6 +43,9 @@ enum status provider_find_version(struct provider *p, provider_load *load, const
     enum version_place *out) MUST_USE;
 enum status provider_keep_version(struct provider *p, enum version_place at) MUST_USE;
 
+/* STATUS_REFUSED: there is a file of a version at that place already; logged. */
+enum status provider_vacant(const struct provider *p, enum version_place at) MUST_USE;
+
 /* A new file of a version at that place; logged when it fails. */
 enum status provider_add_version(struct provider *p, enum version_place at, struct bytes content) MUST_USE;
 

@@ -122,23 +122,12 @@ out:
 }
 
 static enum status
-refuse_if_there(const struct provider *p, enum version_place at)
-{
-	if (!versions_stands(p->o.path, at))
-		return STATUS_OK;
-	errno = 0;
-	provider_complain(p,
-	    at == VERSION_NOW ? "it exists already" : "a new version is on the way already");
-	return STATUS_REFUSED;
-}
-
-static enum status
 create(struct provider *p, struct provider_kek *out)
 {
 	enum status rc;
 
-	if ((rc = refuse_if_there(p, VERSION_NOW)) != STATUS_OK ||
-	    (rc = refuse_if_there(p, VERSION_NEXT)) != STATUS_OK)
+	if ((rc = provider_vacant(p, VERSION_NOW)) != STATUS_OK ||
+	    (rc = provider_vacant(p, VERSION_NEXT)) != STATUS_OK)
 		return rc;
 	return make(p, VERSION_NOW, NULL, out);
 }
@@ -148,7 +137,7 @@ renew(struct provider *p, struct provider_kek *out)
 {
 	struct token_box box;
 	const char *why = NULL;
-	enum status rc = refuse_if_there(p, VERSION_NEXT);
+	enum status rc = provider_vacant(p, VERSION_NEXT);
 
 	if (rc != STATUS_OK)
 		return rc;

@@ -115,17 +115,6 @@ make(struct tpm *t, struct provider *p, enum version_place at, struct version *v
 	return rc;
 }
 
-static enum status
-refuse_if_there(const struct provider *p, enum version_place at)
-{
-	if (!versions_stands(p->o.path, at))
-		return STATUS_OK;
-	errno = 0;
-	provider_complain(p,
-	    at == VERSION_NOW ? "it exists already" : "a new version is on the way already");
-	return STATUS_REFUSED;
-}
-
 /* Over a new way to the TPM: the one on which something failed may be good for nothing. */
 static void
 forget(struct provider *p, uint32_t counter)
@@ -147,8 +136,8 @@ create(struct provider *p, struct provider_kek *out)
 	bool counts = false;
 	enum status rc;
 
-	if ((rc = refuse_if_there(p, VERSION_NOW)) != STATUS_OK ||
-	    (rc = refuse_if_there(p, VERSION_NEXT)) != STATUS_OK ||
+	if ((rc = provider_vacant(p, VERSION_NOW)) != STATUS_OK ||
+	    (rc = provider_vacant(p, VERSION_NEXT)) != STATUS_OK ||
 	    (rc = tpm_open(p, &t)) != STATUS_OK ||
 	    (rc = tpm_counter_pair(t, &v.box.counter)) != STATUS_OK)
 		goto out;
@@ -185,7 +174,7 @@ renew(struct provider *p, struct provider_kek *out)
 	const char *why = NULL;
 	struct version now, next = { .id = { 0 } };
 	struct tpm *t = NULL;
-	enum status rc = refuse_if_there(p, VERSION_NEXT);
+	enum status rc = provider_vacant(p, VERSION_NEXT);
 
 	if (rc != STATUS_OK)
 		return rc;
