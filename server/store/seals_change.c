@@ -308,7 +308,8 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 	for (unsigned i = 0; i < v->seals->count; i++)
 		for (unsigned k = 0; k < c->count; k++)
 			if (v->seals->provider[i] == c->provider[k])
-				seals_found(v->seals, i, true);
+				seals_found(v->seals, i, provider_kind_of(c->provider[k])->opens &&
+				    memcmp(c->now[k], no_id, sizeof(no_id)) != 0);
 	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
 	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));
 	secret_free(c->next, sizeof(*c->next));

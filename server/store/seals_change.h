@@ -13,16 +13,18 @@ struct seals_change {
 	struct provider *provider[PROVIDER_MAX];	/* those that are concerned */
 	uint8_t old[PROVIDER_MAX][PROVIDER_ID_LEN], now[PROVIDER_MAX][PROVIDER_ID_LEN];	/* zero: none */
 	unsigned count;
-	unsigned left;		/* that have no further version, or not yet: theirs stay as they are */
+	unsigned left;		/* that have no further version, or not yet, or are away: theirs stay */
 };
 
 /*
  * seals_renew(v, name, c): further versions of the seals in use, or of that one (NULL or "": all that
  * can be). seals_add(v, name, c): one that is configured and not in use. seals_remove(v, name, c): one
  * that is in use. STATUS_ABSENT: there is none of that name (configured, or in use); STATUS_REFUSED: it
- * has no further version, or not yet (wear), or is in use already, or is the last that opens; else as
- * provider_renew(). On STATUS_OK c->next is the set to come, and seals_conclude() must follow; else
- * nothing is left of it.
+ * has no further version, is in use already, would be the ninth, or is the last that opens; STATUS_TOO_SOON:
+ * it has no further version yet (wear); else as provider_renew(). Of all that are renewed those that cannot be,
+ * or are away, are counted in c->left: it fails only if none was renewed, and one of them failed. On STATUS_OK
+ * c->next is the set to come, and seals_conclude() must follow; else nothing is left of it. They hold the lock
+ * for work until then.
  */
 enum status seals_renew(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
 enum status seals_add(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
