@@ -62,21 +62,6 @@ bool seals_finish(struct vault *v, const char *name, bool removed);
  */
 bool seals_test(struct vault *v);
 
-/* What is told of one. */
-struct seals_info {
-	char name[PROVIDER_NAME_MAX + 1];
-	const char *kind, *class_why;
-	char class;
-	bool configured, used, opens;	/* opens: when it was tested last, it gave its key */
-	uint8_t id[PROVIDER_ID_LEN];	/* of the version in use */
-	int64_t made_ms, tested_ms;	/* 0: never */
-	uint64_t since;			/* epoch */
-	uint32_t interval_s;		/* between two versions at least */
-};
-
-/* All that are configured or in use, into out[2 * PROVIDER_MAX]. Any thread. */
-unsigned seals_list(struct vault *v, struct seals_info *out);
-
 /*
  * The passphrase or PIN for a provider that is to be added, kept until then; none is STATUS_OK, too.
  * STATUS_ABSENT: it is not configured; STATUS_CONFIG: its length. Any thread.
