@@ -1,7 +1,6 @@
 #include "server/keys/provider.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 

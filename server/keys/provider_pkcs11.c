@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "server/keys/secret.h"
 #include "server/keys/token.h"
 
 #define MAGIC "pdvpk11\1"
