@@ -39,7 +39,7 @@ enum status seals_replace(struct vault *v, struct seals_change *c) MUST_USE;
 
 /*
  * The switch is decided and settled, or (without ${decided}) did not happen: what is not in use now is
- * destroyed. false: not all of it; the next start tries again.
+ * destroyed. false: not all of it; of seals that are in use the next start tries again.
  */
 bool seals_conclude(struct vault *v, struct seals_change *c, bool decided);
 
