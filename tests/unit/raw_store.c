@@ -101,3 +101,16 @@ raw_store_write(struct raw_store *r, const char *table, const struct raw_row *ro
 {
 	raw_store_put(r, table, bytes_of(row->key, row->key_len), bytes_of(row->value, row->value_len));
 }
+
+void
+raw_store_flip(const char *folder, const char *table, struct bytes key)
+{
+	struct raw_store r;
+	struct raw_row row;
+
+	raw_store_open(&r, folder);
+	must(raw_store_get(&r, table, key, &row));
+	row.value[row.value_len / 2] ^= 1;
+	raw_store_write(&r, table, &row);
+	raw_store_close(&r);
+}

@@ -397,20 +397,6 @@ erased(void **state)
 	assert_int_equal(j.signer, 0);
 }
 
-/* A bit of a row, behind the vault's back. */
-static void
-flip(const char *table, struct bytes key)
-{
-	struct raw_store raw;
-	struct raw_row row;
-
-	raw_store_open(&raw, bed.store);
-	assert_true(raw_store_get(&raw, table, key, &row));
-	row.value[row.value_len / 2] ^= 1;
-	raw_store_write(&raw, table, &row);
-	raw_store_close(&raw);
-}
-
 static void
 read_row(const char *table, struct bytes key, struct raw_row *out)
 {
@@ -453,7 +439,7 @@ damaged(void **state)
 		raw_store_close(&raw);
 	}
 	for (size_t i = 0; i < 3; i++) {
-		flip(rows[i].table, rows[i].key);
+		raw_store_flip(bed.store, rows[i].table, rows[i].key);
 		read_row(rows[i].table, rows[i].key, &was[i]);
 	}
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);

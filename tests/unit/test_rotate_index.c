@@ -360,19 +360,6 @@ record_of(unsigned slot)
 	return bytes_of(key, sizeof(key));
 }
 
-static void
-flip(const char *table, struct bytes key)
-{
-	struct raw_store raw;
-	struct raw_row row;
-
-	raw_store_open(&raw, bed.store);
-	assert_true(raw_store_get(&raw, table, key, &row));
-	row.value[row.value_len / 2] ^= 1;
-	raw_store_write(&raw, table, &row);
-	raw_store_close(&raw);
-}
-
 /* Of an identity that does not open nobody knows the values: it is counted, and its entries go. */
 static void
 damaged_identity(void **state)
@@ -382,7 +369,7 @@ damaged_identity(void **state)
 
 	(void)state;
 	vault_bed_stop(&bed);
-	flip("records", record_of(9));
+	raw_store_flip(bed.store, "records", record_of(9));
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
 	rotate_bed_run(&bed, &index_job, 3, &j);
 	assert_int_equal(j.done, PEOPLE - 1);
@@ -447,7 +434,7 @@ damaged_bucket(void **state)
 	(void)state;
 	assert_int_equal(rotate_bed_do(&bed, seek, &s), STATUS_ETAG);
 	vault_bed_stop(&bed);
-	flip("buckets", bytes_of(s.key, sizeof(s.key)));
+	raw_store_flip(bed.store, "buckets", bytes_of(s.key, sizeof(s.key)));
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
 	lost = not_found();
 	assert_in_range(lost, 1, BUCKET_ENTRIES);
