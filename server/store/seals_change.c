@@ -423,6 +423,7 @@ seals_offer(struct vault *v, const char *name, struct bytes secret)
 	if (seals_provider(s, name) != NULL)
 		rc = STATUS_OK;
 	if (rc == STATUS_OK && secret.len > 0) {
+		sodium_memzero(s->offered, sizeof(*s->offered));	/* one of before may have been longer */
 		(void)snprintf(s->offered->name, sizeof(s->offered->name), "%s", name);
 		memcpy(s->offered->secret, secret.p, secret.len);
 		s->offered->len = secret.len;
