@@ -19,7 +19,6 @@
 #include "server/keys/provider.h"
 #include "server/keys/secret.h"
 
-
 /* What a kind needs is asked for before anything is touched. */
 static void
 options_are_judged(void **state)
