@@ -26,7 +26,7 @@ void signer_entries(const uint8_t now[static SEAL_PUBLIC_LEN], const uint8_t bef
 void signer_named(const struct ledger_entry *e, uint8_t out[static SEAL_PUBLIC_LEN]);
 
 /* Whether it is a LEDGER_SIGNER, whose signature is kept. */
-bool signer_is_named(const uint8_t entry[static LEDGER_ENTRY_LEN]);
+bool signer_signature_is_kept(const uint8_t entry[static LEDGER_ENTRY_LEN]);
 
 /* What getting its row came to, and the signature in it. STATUS_CORRUPT: there is none. */
 enum status signer_kept(enum status got, const struct bytes *row, struct ledger_proof *out) MUST_USE;
