@@ -107,7 +107,7 @@ provider_free(struct provider *p)
 {
 	if (p == NULL)
 		return;
-	secret_free(p->secret, PROVIDER_SECRET_MAX);
+	secret_free(p->secret, PROVIDER_SECRET_ROOM);
 	free(p->text);
 	free(p);
 }

@@ -21,7 +21,7 @@
 #define PROVIDER_NAME_MAX 31u
 #define PROVIDER_ID_LEN 16u
 #define PROVIDER_VERSIONS_MAX 2u	/* that can be there at once */
-#define PROVIDER_SECRET_MAX 512u	/* bytes of a passphrase or PIN */
+#define PROVIDER_SECRET_MAX 511u	/* bytes of a passphrase or PIN */
 
 /* A version: id is random, made with the key (or derived from it), and names its wrap in a slot. */
 struct provider_kek {

@@ -7,12 +7,14 @@
 #include "server/keys/provider.h"
 #include "server/keys/provider_versions.h"
 
+#define PROVIDER_SECRET_ROOM (PROVIDER_SECRET_MAX + 1u)	/* with the end of its line */
+
 struct provider {
 	const struct provider_kind *kind;
 	struct provider_options o;	/* its strings point into text, public at own_public */
 	char *text;
 	uint8_t own_public[SEAL_RECOVERY_KEY_LEN];
-	char *secret;			/* PROVIDER_SECRET_MAX bytes of secret memory; NULL: not read yet */
+	char *secret;			/* PROVIDER_SECRET_ROOM bytes of secret memory; NULL: not read yet */
 	size_t secret_len;
 };
 
