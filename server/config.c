@@ -75,7 +75,8 @@ static const struct config_key keys[] = {
 	KEY("rotation", "signing", TIME, rotate_signing_ms, "0s", 0, 3650 * DAY,
 	    "The same for the signing key."),
 	KEY("rotation", "rate", COUNT, rotate_rate, "500", 1, 1000000,
-	    "Subjects (or pages) a second of rotations that are made by themselves."),
+	    "Subjects (or pages) a second of rotations that are asked for without a rate, or made by "
+	    "themselves."),
 	KEY("secret", "memory", BYTES, secret_bytes, "4M", 4 * MIB, 256 * MIB,
 	    "Locked memory for keys; needs RLIMIT_MEMLOCK of at least as much."),
 	KEY("limits", "requests_in_flight", COUNT, contexts, "256", 1, 4096,

@@ -8,6 +8,7 @@
 #include "server/rotate/rotate.h"
 #include "server/service.h"
 #include "server/store/seals_change.h"
+#include "server/store/seals_list.h"
 #include "server/store/subject.h"
 #include "server/store/vault_internal.h"
 #include "server/validate.h"

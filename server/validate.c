@@ -102,7 +102,7 @@ static const struct rule rules[] = {
 	{ M(list_jobs_request), "before", 0, 1, 16, NULL, NULL },
 	{ M(control_job_request), "job", 1, 1, 16, NULL, NULL },
 	{ M(add_seal_request), "name", 1, 1, 31, NULL, NULL },
-	{ M(add_seal_request), "secret", 0, 0, 512, NULL, NULL },
+	{ M(add_seal_request), "secret", 0, 0, 511, NULL, NULL },
 	{ M(remove_seal_request), "name", 1, 1, 31, NULL, NULL },
 	{ M(destroy_key_backup_request), "backup", 1, 1, 16, NULL, NULL },
 };

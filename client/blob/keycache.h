@@ -53,10 +53,12 @@ void keycache_get(struct keycache *c, const struct keycache_asked *q, const stru
  */
 void keycache_forget(struct keycache *c, const uint8_t *subject);
 
-/* keycache_kept(c): how many keys are kept. */
-unsigned keycache_kept(struct keycache *c);
-
 /* keycache_free(c): nobody asks any more. NULL is allowed. */
 void keycache_free(struct keycache *c);
+
+#ifdef PDV_TEST_HOOKS
+/* keycache_test_kept(c): how many keys are kept. */
+unsigned keycache_test_kept(struct keycache *c);
+#endif
 
 #endif /* CLIENT_BLOB_KEYCACHE_H */

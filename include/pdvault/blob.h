@@ -186,6 +186,7 @@ PDV_API const struct pdv_blob_place *pdv_blob_opener_place(const struct pdv_blob
  */
 PDV_API const struct pdv_wrapped_key *pdv_blob_opener_rewrapped(const struct pdv_blob_opener *o);
 
+/* pdv_blob_opener_reason(o), pdv_blob_opener_free(o): as of a sealer. */
 PDV_API const char *pdv_blob_opener_reason(const struct pdv_blob_opener *o);
 PDV_API void pdv_blob_opener_free(struct pdv_blob_opener *o);
 

@@ -1,7 +1,6 @@
 #include "server/keys/provider.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,7 +107,7 @@ provider_free(struct provider *p)
 {
 	if (p == NULL)
 		return;
-	secret_free(p->secret, PROVIDER_SECRET_MAX);
+	secret_free(p->secret, PROVIDER_SECRET_ROOM);
 	free(p->text);
 	free(p);
 }
@@ -174,7 +173,7 @@ provider_derive(struct bytes secret, struct provider_kek *out)
 }
 
 enum status
-provider_refuse_if_there(const struct provider *p, enum version_place at)
+provider_vacant(const struct provider *p, enum version_place at)
 {
 	if (!versions_stands(p->o.path, at))
 		return STATUS_OK;

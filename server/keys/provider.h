@@ -21,7 +21,7 @@
 #define PROVIDER_NAME_MAX 31u
 #define PROVIDER_ID_LEN 16u
 #define PROVIDER_VERSIONS_MAX 2u	/* that can be there at once */
-#define PROVIDER_SECRET_MAX 512u	/* bytes of a passphrase or PIN */
+#define PROVIDER_SECRET_MAX 511u	/* bytes of a passphrase or PIN */
 
 /* A version: id is random, made with the key (or derived from it), and names its wrap in a slot. */
 struct provider_kek {
@@ -33,7 +33,8 @@ struct provider_kek {
 struct provider_options {
 	const char *name;	/* of its section, 1 to PROVIDER_NAME_MAX of a-z 0-9 - _ . */
 	const char *kind;	/* "file", "credential", "passphrase", "pkcs11", "tpm", "recovery" */
-	const char *path;	/* of the file that it keeps its state in; a new version is made at PATH.next */
+	const char *path;	/* of the file that it keeps its state in; a new version is made at PATH.next.
+				 * credential: its name, or an absolute path */
 	const char *secret;	/* passphrase or PIN comes from: "fd:N", "file:PATH", "ask" */
 	const char *module;	/* pkcs11: path of the module */
 	const char *token;	/* pkcs11: label of the token */
@@ -85,7 +86,8 @@ bool provider_has_file(const char *kind);
 
 /*
  * provider_new(o, out, why): judged by its options alone, nothing is touched; strings are copied.
- * STATUS_CONFIG: *why becomes a static text. The passphrase or PIN is read when it is first needed, once.
+ * STATUS_CONFIG: *why becomes a static text; STATUS_NO_MEMORY. The passphrase or PIN is read when it is first
+ * needed, once.
  */
 enum status provider_new(const struct provider_options *o, struct provider **out,
     const char **why) MUST_USE;

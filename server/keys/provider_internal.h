@@ -7,12 +7,14 @@
 #include "server/keys/provider.h"
 #include "server/keys/provider_versions.h"
 
+#define PROVIDER_SECRET_ROOM (PROVIDER_SECRET_MAX + 1u)	/* with the end of its line */
+
 struct provider {
 	const struct provider_kind *kind;
 	struct provider_options o;	/* its strings point into text, public at own_public */
 	char *text;
 	uint8_t own_public[SEAL_RECOVERY_KEY_LEN];
-	char *secret;			/* PROVIDER_SECRET_MAX bytes of secret memory; NULL: not read yet */
+	char *secret;			/* PROVIDER_SECRET_ROOM bytes of secret memory; NULL: not read yet */
 	size_t secret_len;
 };
 
@@ -43,8 +45,8 @@ enum status provider_keep_versions(struct provider *p, provider_load *load, cons
 /* The files of all versions but that at ${at} are destroyed; VERSION_NONE: of all. */
 enum status provider_keep_version(struct provider *p, enum version_place at) MUST_USE;
 
-/* STATUS_REFUSED, logged: a file stands at that place. Asked before a device makes anything for it. */
-enum status provider_refuse_if_there(const struct provider *p, enum version_place at) MUST_USE;
+/* STATUS_REFUSED: there is a file of a version at that place already; logged. */
+enum status provider_vacant(const struct provider *p, enum version_place at) MUST_USE;
 
 /* A new file of a version at that place; logged when it fails. */
 enum status provider_add_version(struct provider *p, enum version_place at, struct bytes content) MUST_USE;

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "server/keys/secret.h"
 #include "server/keys/token.h"
 
 #define MAGIC "pdvpk11\1"
@@ -126,8 +125,8 @@ create(struct provider *p, struct provider_kek *out)
 {
 	enum status rc;
 
-	if ((rc = provider_refuse_if_there(p, VERSION_NOW)) != STATUS_OK ||
-	    (rc = provider_refuse_if_there(p, VERSION_NEXT)) != STATUS_OK)
+	if ((rc = provider_vacant(p, VERSION_NOW)) != STATUS_OK ||
+	    (rc = provider_vacant(p, VERSION_NEXT)) != STATUS_OK)
 		return rc;
 	return make(p, VERSION_NOW, NULL, out);
 }
@@ -137,7 +136,7 @@ renew(struct provider *p, struct provider_kek *out)
 {
 	struct token_box box;
 	const char *why = NULL;
-	enum status rc = provider_refuse_if_there(p, VERSION_NEXT);
+	enum status rc = provider_vacant(p, VERSION_NEXT);
 
 	if (rc != STATUS_OK)
 		return rc;

@@ -18,7 +18,7 @@
 #define FILE_ "file:"
 #define ASK "ask"
 
-/* To its end, or to the end of the line; what is longer than out[cap] fails. */
+/* To its end, or to the end of the line; what fills out[cap] without one fails. */
 static enum status
 read_line(int fd, char *out, size_t cap, size_t *len)
 {
@@ -53,7 +53,7 @@ from_fd(const char *number, char *out, size_t *len, const char **why)
 	if (end == number || *end != '\0' || fd < 3 || fd > 65535)
 		return STATUS_CONFIG;
 	*why = "its descriptor gives no line of 1 to 511 bytes";
-	rc = read_line((int)fd, out, PROVIDER_SECRET_MAX, len);
+	rc = read_line((int)fd, out, PROVIDER_SECRET_ROOM, len);
 	(void)close((int)fd);
 	return rc;
 }
@@ -61,7 +61,7 @@ from_fd(const char *number, char *out, size_t *len, const char **why)
 static enum status
 from_file(const char *path, char *out, size_t *len, const char **why)
 {
-	struct version_buffer b = { (uint8_t *)out, PROVIDER_SECRET_MAX, 0 };
+	struct version_buffer b = { (uint8_t *)out, PROVIDER_SECRET_ROOM, 0 };
 	enum status rc = STATUS_CONFIG;
 	const char *end;
 
@@ -73,9 +73,9 @@ from_file(const char *path, char *out, size_t *len, const char **why)
 		return STATUS_CONFIG;
 	if ((end = memchr(out, '\n', b.len)) != NULL)
 		b.len = (size_t)(end - out);
-	*why = "the file of its secret is empty";
+	*why = "the file of its secret has no first line of 1 to 511 bytes";
 	*len = b.len;
-	return b.len > 0 ? STATUS_OK : STATUS_CONFIG;
+	return b.len > 0 && b.len <= PROVIDER_SECRET_MAX ? STATUS_OK : STATUS_CONFIG;
 }
 
 /* One line of the terminal, which does not show it. */
@@ -93,7 +93,7 @@ ask_once(int tty, const char *prompt, char *out, size_t *len)
 	if (tcsetattr(tty, TCSAFLUSH, &hidden) != 0)
 		return STATUS_CONFIG;
 	rc = write(tty, prompt, strlen(prompt)) < 0 ? STATUS_CONFIG :
-	    read_line(tty, out, PROVIDER_SECRET_MAX, len);
+	    read_line(tty, out, PROVIDER_SECRET_ROOM, len);
 	(void)tcsetattr(tty, TCSAFLUSH, &was);
 	return rc;
 }
@@ -101,7 +101,7 @@ ask_once(int tty, const char *prompt, char *out, size_t *len)
 static enum status
 ask(const struct provider *p, bool twice, char *out, size_t *len)
 {
-	char *again = secret_alloc(PROVIDER_SECRET_MAX), prompt[PROVIDER_NAME_MAX + 64];
+	char *again = secret_alloc(PROVIDER_SECRET_ROOM), prompt[PROVIDER_NAME_MAX + 64];
 	size_t again_len = 0;
 	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	enum status rc = STATUS_CONFIG;
@@ -118,7 +118,7 @@ ask(const struct provider *p, bool twice, char *out, size_t *len)
 out:
 	if (tty >= 0)
 		(void)close(tty);
-	secret_free(again, PROVIDER_SECRET_MAX);
+	secret_free(again, PROVIDER_SECRET_ROOM);
 	return rc;
 }
 
@@ -150,10 +150,10 @@ provider_secret(struct provider *p, bool twice, struct bytes *out)
 	enum status rc;
 
 	if (p->secret == NULL) {
-		if ((secret = secret_alloc(PROVIDER_SECRET_MAX)) == NULL)
+		if ((secret = secret_alloc(PROVIDER_SECRET_ROOM)) == NULL)
 			return STATUS_NO_MEMORY;
 		if ((rc = fetch(p, twice, secret, &len)) != STATUS_OK) {
-			secret_free(secret, PROVIDER_SECRET_MAX);
+			secret_free(secret, PROVIDER_SECRET_ROOM);
 			return rc;
 		}
 		p->secret = secret;
@@ -168,9 +168,9 @@ provider_set_secret(struct provider *p, struct bytes secret)
 {
 	if (secret.len == 0 || secret.len > PROVIDER_SECRET_MAX)
 		return STATUS_CONFIG;
-	if (p->secret == NULL && (p->secret = secret_alloc(PROVIDER_SECRET_MAX)) == NULL)
+	if (p->secret == NULL && (p->secret = secret_alloc(PROVIDER_SECRET_ROOM)) == NULL)
 		return STATUS_NO_MEMORY;
-	sodium_memzero(p->secret, PROVIDER_SECRET_MAX);	/* one of before may have been longer */
+	sodium_memzero(p->secret, PROVIDER_SECRET_ROOM);	/* one of before may have been longer */
 	memcpy(p->secret, secret.p, secret.len);
 	p->secret_len = secret.len;
 	return STATUS_OK;
@@ -179,7 +179,7 @@ provider_set_secret(struct provider *p, struct bytes secret)
 void
 provider_forget_secret(struct provider *p)
 {
-	secret_free(p->secret, PROVIDER_SECRET_MAX);
+	secret_free(p->secret, PROVIDER_SECRET_ROOM);
 	p->secret = NULL;
 	p->secret_len = 0;
 }

@@ -136,8 +136,8 @@ create(struct provider *p, struct provider_kek *out)
 	bool counts = false;
 	enum status rc;
 
-	if ((rc = provider_refuse_if_there(p, VERSION_NOW)) != STATUS_OK ||
-	    (rc = provider_refuse_if_there(p, VERSION_NEXT)) != STATUS_OK ||
+	if ((rc = provider_vacant(p, VERSION_NOW)) != STATUS_OK ||
+	    (rc = provider_vacant(p, VERSION_NEXT)) != STATUS_OK ||
 	    (rc = tpm_open(p, &t)) != STATUS_OK ||
 	    (rc = tpm_counter_pair(t, &v.box.counter)) != STATUS_OK)
 		goto out;
@@ -174,7 +174,7 @@ renew(struct provider *p, struct provider_kek *out)
 	const char *why = NULL;
 	struct version now, next = { .id = { 0 } };
 	struct tpm *t = NULL;
-	enum status rc = provider_refuse_if_there(p, VERSION_NEXT);
+	enum status rc = provider_vacant(p, VERSION_NEXT);
 
 	if (rc != STATUS_OK)
 		return rc;

@@ -17,15 +17,17 @@
 
 enum version_place { VERSION_NOW, VERSION_NEXT, VERSION_NONE };
 
-/*
- * versions_read(path, at, out, len, why): the file at that place into out[cap], *len bytes.
- * STATUS_ABSENT: there is none; STATUS_CONFIG: open to others, not ours, empty or longer than ${cap}.
- * *why becomes a static text, errno says more where it is not 0.
- */
+/* The caller's memory, secret where the file is: ${cap} bytes, of which ${len} were read. */
 struct version_buffer {
 	uint8_t *p;
 	size_t cap, len;
 };
+
+/*
+ * versions_read(path, at, out, why): the file at that place into ${out}. STATUS_ABSENT: there is none;
+ * STATUS_CONFIG: open to others, not ours, empty or longer than out->cap. When it fails *why becomes a static
+ * text, and errno says more where it is not 0; so it is with the functions below.
+ */
 enum status versions_read(const char *path, enum version_place at, struct version_buffer *out,
     const char **why) MUST_USE;
 

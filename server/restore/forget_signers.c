@@ -1,7 +1,6 @@
 /*
  * The signing keys that a ledger names, and another one where the last of them is lost.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/clock.h"

@@ -22,8 +22,8 @@
 #define JOB_SAID_LEN 264u		/* of the row: what is signed */
 #define JOB_LABEL "pdvault job 1"
 #define JOB_KEPT 64u			/* rows of jobs that have ended; older ones go */
-#define JOB_WAITING_MAX 32u		/* that may wait; more are refused */
-#define JOB_ROWS_MAX (JOB_KEPT + JOB_WAITING_MAX)
+#define JOB_OPEN_MAX 32u		/* that wait, run or are paused; more are refused */
+#define JOB_ROWS_MAX (JOB_KEPT + JOB_OPEN_MAX)
 
 enum job_kind { JOB_SEAL = 1, JOB_TREE, JOB_SUBJECTS, JOB_INDEX, JOB_SIGNING, JOB_SEAL_ADD, JOB_SEAL_REMOVE,
 	JOB_KINDS };
@@ -36,21 +36,19 @@ struct job {
 	uint8_t step;				/* of its kind, from 0 */
 	uint8_t category;			/* JOB_SUBJECTS: that alone; 0: all that have records */
 	uint32_t rate;				/* units a second at most; 0: no limit */
-	uint32_t older_s; /* JOB_SUBJECTS: only keys that were older than so many seconds */
-	bool retire;      /* JOB_SUBJECTS: the version before goes, and what it still opens */
-	/* No key that is older than this remains when it is done: a time, and the epoch at that
-	 * time. */
+	uint32_t older_s;			/* JOB_SUBJECTS: only keys older than so many seconds */
+	bool retire;				/* JOB_SUBJECTS: the version before goes, and what it opens */
+	/* No key that is older than this remains when it is done: a time, and the epoch behind that. */
 	int64_t floor_ms;
 	uint64_t floor_epoch;
-	int64_t created_ms, started_ms, updated_ms, ended_ms; /* 0: not yet */
-	uint64_t done, total,
-	    damaged; /* units; total is an estimate; damaged ones were left as they are */
-	uint64_t micros;			/* JOB_SEAL: how long the switch and what belongs to it took */
+	int64_t created_ms, started_ms, updated_ms, ended_ms;	/* 0: not yet */
+	uint64_t done, total, damaged;		/* units; total is an estimate; damaged: left as they are */
+	uint64_t micros;			/* of seals: how long the switch and what belongs to it took */
 	uint8_t subject[SUBJECT_ID_LEN];	/* JOB_SUBJECTS: that one alone; zero: all */
 	uint8_t cursor[JOB_CURSOR_MAX];
 	uint8_t cursor_len;
 	char failure[JOB_FAILURE_MAX + 1];	/* why JOB_FAILED: a reason (status.h) */
-	char seal[PROVIDER_NAME_MAX + 1];	/* JOB_SEAL: "" is all that can be renewed */
+	char seal[PROVIDER_NAME_MAX + 1];	/* of seals; JOB_SEAL: "" is all that can be renewed */
 	char principal[JOB_PRINCIPAL_MAX + 1];	/* who asked; "schedule" */
 	uint64_t signer;			/* number of the key that signed; 0: it is not signed */
 	uint8_t signature[SEAL_SIGNATURE_LEN];
@@ -66,7 +64,7 @@ bool job_is_open(const struct job *j);
 /* It is about all keys of its kind, and not some of them. */
 bool job_is_whole(const struct job *j);
 
-/* STATUS_CORRUPT: not such a row. */
+/* job_decode(): STATUS_CORRUPT: not such a row. */
 void job_encode(const struct job *j, uint8_t row[static JOB_ROW_LEN]);
 enum status job_decode(const uint8_t id[static JOB_ID_LEN], struct bytes row, struct job *out) MUST_USE;
 
@@ -83,8 +81,9 @@ enum status job_load(struct writeset *ws, const uint8_t id[static JOB_ID_LEN], s
 enum status job_save(struct writeset *ws, const struct job *j) MUST_USE;
 
 /*
- * Any thread that may read. All jobs from the newest on into ${out}, at most ${limit}, behind (that is, older
- * than) ${before}, an id or NULL.
+ * Jobs from the newest on into ${out}, at most ${limit}, which is not 0; only those that are older than
+ * ${before}, an id, unless it is NULL. job_get(): STATUS_ABSENT. Both: STATUS_CORRUPT, as store_get(). Any
+ * thread.
  */
 enum status job_list(struct vault *v, const uint8_t *before, struct job *out, unsigned limit,
     unsigned *count) MUST_USE;

@@ -7,7 +7,6 @@
 
 #include "client/transport/registers.h"
 #include "server/clock.h"
-#include "server/log.h"
 #include "server/metrics.h"
 #include "server/rotate/rotate_internal.h"
 #include "server/rotate/step.h"
@@ -103,12 +102,9 @@ is_stopping(struct rotate *r)
 
 typedef enum status step_of_kind(struct step *s);
 
-static step_of_kind *
-step_of(enum job_kind k)
-{
-	return k == JOB_TREE ? step_tree : k == JOB_SUBJECTS ? step_subjects : k == JOB_INDEX ? step_index :
-	    k == JOB_SIGNING ? step_signing : NULL;
-}
+/* NULL: of seals, which rotate_seals() does. */
+static step_of_kind *const step_of[JOB_KINDS] = { [JOB_TREE] = step_tree, [JOB_SUBJECTS] = step_subjects,
+	[JOB_INDEX] = step_index, [JOB_SIGNING] = step_signing };
 
 /* Also when it was paused: meanwhile another job of its kind may have done part of it, or begun anew. */
 static void
@@ -141,7 +137,7 @@ rotate_step(struct rotate *r, struct writeset *ws, void *arg)
 		begin(&j);
 	j.state = JOB_RUNNING;
 	before = j.done + j.damaged;
-	rc = step_of(j.kind)(&s);
+	rc = step_of[j.kind](&s);
 	arena_reset(r->arena);
 	if (rc == STATUS_BUSY || rc == STATUS_NO_MEMORY || rc == STATUS_IO)
 		return rc;		/* it is tried again */
@@ -256,7 +252,7 @@ run(void *arg)
 	while (!is_stopping(r)) {
 		look_after(r);
 		if (vault_read_only(r->o.vault) == NULL && choose(r, &j)) {
-			if (step_of(j.kind) != NULL)
+			if (step_of[j.kind] != NULL)
 				run_steps(r, &j);
 			else
 				rotate_seals(r, &j);

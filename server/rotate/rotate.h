@@ -24,7 +24,7 @@ struct rotate_options {
 	uint32_t rate;			/* of jobs that ask for none */
 };
 
-/* Starts the thread. STATUS_NO_MEMORY. */
+/* Starts the thread; the rate becomes the vault's preset. STATUS_NO_MEMORY. */
 enum status rotate_start(const struct rotate_options *o, struct rotate **out) MUST_USE;
 
 /*
@@ -35,7 +35,7 @@ bool rotate_stop(struct rotate *r, uint64_t patience_ms) MUST_USE;
 
 /*
  * A new job as it was asked for: kind, rate (0: the preset; ROTATE_FULL: no limit), older_s, category,
- * subject, seal, retire and principal are looked at. The writer's thread. STATUS_BUSY: too many wait;
+ * subject, seal, retire and principal are looked at. The writer's thread. STATUS_BUSY: too many are open;
  * STATUS_INVALID: what is asked for does not fit the kind.
  */
 enum status rotate_ask(struct writeset *ws, const struct job *ask, struct job *out) MUST_USE;
@@ -43,7 +43,7 @@ enum status rotate_ask(struct writeset *ws, const struct job *ask, struct job *o
 /* What somebody wants of a job that is open. */
 enum rotate_wish { ROTATE_PAUSE, ROTATE_RESUME, ROTATE_CANCEL };
 
-/* STATUS_ABSENT: there is none of that id; STATUS_REFUSED: it has ended. */
+/* The writer's thread. STATUS_ABSENT: there is none of that id; STATUS_REFUSED: it has ended. */
 enum status rotate_wish(struct writeset *ws, const uint8_t id[static JOB_ID_LEN], enum rotate_wish wish,
     struct job *out) MUST_USE;
 

@@ -16,17 +16,18 @@
 static enum status
 fits(const struct job *j)
 {
-	bool subjects = j->kind == JOB_SUBJECTS, elsewhere = j->category >= CATEGORY_CONTENT &&
-	    j->category < CATEGORY_CONTENT + KEYRING_BEFORE;
-	bool seal = j->kind == JOB_SEAL || j->kind == JOB_SEAL_ADD || j->kind == JOB_SEAL_REMOVE;
+	bool named = j->kind == JOB_SEAL_ADD || j->kind == JOB_SEAL_REMOVE;
 
-	if (j->kind < JOB_SEAL || j->kind >= JOB_KINDS || j->category > CATEGORY_COUNT ||
-	    (!subjects && (j->category != 0 || j->older_s != 0 || j->retire ||
-			      !subject_id_is_zero(j->subject))) ||
-	    (!seal && j->seal[0] != '\0') || (j->retire && (!elsewhere || j->older_s != 0)))
+	if (j->kind < JOB_SEAL || j->kind >= JOB_KINDS || j->category > CATEGORY_COUNT)
 		return STATUS_INVALID;
-	return (j->kind == JOB_SEAL_ADD || j->kind == JOB_SEAL_REMOVE) && j->seal[0] == '\0' ? STATUS_INVALID :
-	    STATUS_OK;
+	if (j->kind != JOB_SUBJECTS &&
+	    (j->category != 0 || j->older_s != 0 || j->retire || !subject_id_is_zero(j->subject)))
+		return STATUS_INVALID;
+	if (j->retire && (!subject_keeps_before(j->category) || j->older_s != 0))
+		return STATUS_INVALID;
+	if (j->seal[0] == '\0')
+		return named ? STATUS_INVALID : STATUS_OK;
+	return named || j->kind == JOB_SEAL ? STATUS_OK : STATUS_INVALID;
 }
 
 /* About how many units it will go through. */
@@ -123,7 +124,7 @@ rotate_ask(struct writeset *ws, const struct job *ask, struct job *out)
 
 	if ((rc = fits(&j)) != STATUS_OK || (rc = tidy(ws, &f)) != STATUS_OK)
 		return rc;
-	if (f.open >= JOB_WAITING_MAX)
+	if (f.open >= JOB_OPEN_MAX)
 		return STATUS_BUSY;
 	/* They are done in the order of their ids. */
 	bytes_put64(j.id, (uint64_t)now > f.newest ? (uint64_t)now : f.newest + 1);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "server/clock.h"
-#include "server/log.h"
 #include "server/rotate/rotate_internal.h"
 #include "server/store/vault_internal.h"
 

@@ -3,11 +3,8 @@
  * configuration wants.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "server/clock.h"
-#include "server/keys/secret.h"
-#include "server/log.h"
 #include "server/rotate/rotate_internal.h"
 #include "server/store/vault_internal.h"
 

@@ -2,8 +2,6 @@
  * A new look-up key: the present one becomes the one before, and both are looked up; entries move
  * subject by subject; what is left of the one before is swept, and the key goes.
  */
-#include <sodium.h>
-#include <stdlib.h>
 
 #include "pdvault/v1/subject.pb-c.h"
 #include "server/mutant.h"

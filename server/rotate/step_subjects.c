@@ -15,13 +15,13 @@ in_scope(const struct job *j, unsigned category)
 {
 	if (j->category != 0)
 		return category == j->category;
-	return category < CATEGORY_CONTENT || category >= CATEGORY_CONTENT + KEYRING_BEFORE;
+	return !subject_keeps_before(category);
 }
 
 static bool
 has_before(const struct keyring *k, unsigned category)
 {
-	return category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE &&
+	return subject_keeps_before(category) &&
 	    k->before[category - CATEGORY_CONTENT].state != CATEGORY_UNUSED;
 }
 

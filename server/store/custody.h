@@ -1,7 +1,7 @@
 /*
- * What an operator does about the anchor while the server is down: `pdvaultd anchor verify`, `anchor move`
- * and `recover --previous`. One thread; secret_init() and seal_init() come before. The log says what went
- * wrong, and of which file.
+ * What an operator does about the anchor while the server is down: `pdvaultd anchor verify`, `anchor move`,
+ * `recover --previous` and `recover --recovery`. One thread; secret_init() and seal_init() come before. The
+ * log says what went wrong, and of which file.
  */
 #ifndef SERVER_STORE_CUSTODY_H
 #define SERVER_STORE_CUSTODY_H

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "server/store/subject.h"
+
 #define OFF_VERSION 1u
 #define OFF_BOX 3u
 
@@ -10,7 +12,7 @@ data_key_of(const struct keyring *k, unsigned category, unsigned version)
 {
 	const struct keyring_category *c, *before;
 
-	must(category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE);
+	must(subject_keeps_before(category));
 	c = &k->category[category - 1];
 	before = &k->before[category - CATEGORY_CONTENT];
 	if (c->state != CATEGORY_LIVE)

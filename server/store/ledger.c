@@ -111,7 +111,7 @@ ledger_prove(struct writeset *ws, uint64_t sequence, struct ledger_proof *out)
 	rc = writeset_get(ws, STORE_LEDGER, bytes_of(key, sizeof(key)), &value);
 	if ((rc = take_entry(rc, value, out->entry)) != STATUS_OK)
 		return rc;
-	if (signer_is_named(out->entry))
+	if (signer_signature_is_kept(out->entry))
 		return signer_kept(writeset_get(ws, STORE_SIGNERS, bytes_of(key, sizeof(key)), &value),
 		    &value, out);
 	ledger_sign(&signer, out);

@@ -22,6 +22,7 @@ struct ledger_walk {
 	bool turned;
 };
 
+/* Before the first entry of that vault; ${key} is trusted. */
 void ledger_walk_begin(struct ledger_walk *w, const uint8_t vault[static VAULT_ID_LEN],
     const uint8_t key[static SEAL_PUBLIC_LEN]);
 

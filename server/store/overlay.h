@@ -136,15 +136,15 @@ struct anchor_seals *overlay_seals(const struct overlay *o);
 
 /* Rotations: pages, buckets and keyrings, one after the other. */
 enum overlay_walk {
-	OVERLAY_RENEW, /* what was sealed before epoch ${floor} is sealed anew */
-	OVERLAY_SWEEP
-}; /* entries of buckets whose tags are not under the present index key go */
+	OVERLAY_RENEW,		/* what was sealed before epoch ${floor} is sealed anew */
+	OVERLAY_SWEEP,		/* entries of buckets whose tags are not under the present index key go */
+};
 
 struct overlay_walker {
 	enum overlay_walk walk;
 	uint64_t floor;
 	unsigned limit;			/* rows that are looked at, at most */
-	/* Where it goes on: the table and the least key; at the end, STORE_TABLE_COUNT. */
+	/* Goes on at: the table (STORE_KEYRINGS at first, STORE_TABLE_COUNT in the end), the least key. */
 	enum store_table table;
 	uint8_t from[NODE_KEY_LEN + 1];
 	uint8_t from_len;

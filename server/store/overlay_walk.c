@@ -5,6 +5,7 @@
 #include "server/store/overlay_internal.h"
 
 static const enum store_table tables[] = { STORE_KEYRINGS, STORE_BUCKETS, STORE_NODES };
+#define TABLES (sizeof(tables) / sizeof(tables[0]))
 
 /* Which node and kind a row of one of these tables is. */
 static enum status
@@ -22,10 +23,9 @@ node_of_row(enum store_table t, struct bytes key, enum seal_kind *kind, struct n
 	} else {
 		return STATUS_CORRUPT;
 	}
-	return (n->tree == NODE_S && n->level <= NODE_S_TOP_MAX) ||
-		       (n->tree == NODE_B && n->level <= NODE_B_TOP)
-		   ? STATUS_OK
-		   : STATUS_CORRUPT;
+	if (n->tree == NODE_S)
+		return n->level <= NODE_S_TOP_MAX ? STATUS_OK : STATUS_CORRUPT;
+	return n->tree == NODE_B && n->level <= NODE_B_TOP ? STATUS_OK : STATUS_CORRUPT;
 }
 
 /* Entries under the index key before: of subjects that are gone, or whose identity does not open. */
@@ -79,7 +79,7 @@ place_of(enum store_table t)
 {
 	unsigned i = 0;
 
-	while (i < sizeof(tables) / sizeof(tables[0]) && tables[i] != t)
+	while (i < TABLES && tables[i] != t)
 		i++;
 	return i;
 }
@@ -89,9 +89,9 @@ next_table(struct overlay_walker *w)
 {
 	unsigned i = place_of(w->table) + 1;
 
-	if (mutant(buckets_skipped) && tables[i] == STORE_BUCKETS)
+	if (mutant(buckets_skipped) && i < TABLES && tables[i] == STORE_BUCKETS)
 		i++;
-	w->table = i < sizeof(tables) / sizeof(tables[0]) ? tables[i] : STORE_TABLE_COUNT;
+	w->table = i < TABLES ? tables[i] : STORE_TABLE_COUNT;
 	w->from_len = 0;
 }
 

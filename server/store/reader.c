@@ -353,7 +353,7 @@ reader_ledger(struct reader *r, uint64_t sequence, struct ledger_proof *out)
 		return rc;
 	if (!settled)
 		return STATUS_ABSENT;
-	if (signer_is_named(out->entry))
+	if (signer_signature_is_kept(out->entry))
 		return kept_signature(r, sequence, out);
 	/* The pin keeps the root. */
 	ledger_sign(&(struct ledger_signer){ epoch_root(e, epoch_current(e)), r->vault->id }, out);

@@ -235,17 +235,29 @@ seals_found(struct seals *s, unsigned i, bool opens)
 }
 
 void
+seals_ended(struct seals *s, unsigned i, bool ended)
+{
+	bool all = true;
+
+	s->left[i] = !ended;
+	for (unsigned k = 0; k < s->count; k++)
+		all &= !s->left[k];
+	atomic_store(&s->ended, all);
+}
+
+void
 seals_settle(struct vault *v)
 {
 	const struct anchor_seals *all = anchor_seals(v->anchor);
 	struct seals *s = v->seals;
-	bool ended = true;
 
+	atomic_store(&s->ended, true);
 	for (unsigned i = 0; i < s->count; i++) {
 		const char *name = provider_name(s->provider[i]);
 		const struct anchor_seal *seal = seals_find(all, name);
+		bool opens = seal != NULL && seal->kind == ANCHOR_SEAL_KEK && gave(s, seal);
 
-		seals_found(s, i, false);
+		seals_found(s, i, opens);
 		if (seal == NULL) {
 			log_event(LOG_SEAL_CHANGED, LOG_S(NAME, name),
 			    LOG_S(WHAT, "it is configured and not in use: pdvault seal add"));
@@ -253,14 +265,12 @@ seals_settle(struct vault *v)
 		}
 		if (seal->kind != ANCHOR_SEAL_KEK)
 			continue;
-		seals_found(s, i, gave(s, seal));
-		if (!s->opened[i])
+		if (!opens)
 			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that "
 			    "the anchor is wrapped for: it is away, another version, or another passphrase"));
-		else if (provider_keep(s->provider[i], seal->id) != STATUS_OK)	/* S4 */
-			ended = false;
+		else	/* S4 */
+			seals_ended(s, i, provider_keep(s->provider[i], seal->id) == STATUS_OK);
 	}
-	atomic_store(&s->ended, ended);
 	forget_keks(s);
 	seals_note(v);
 	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));

@@ -287,11 +287,30 @@ seals_remove(struct vault *v, const char *name, struct seals_change *c)
 	return STATUS_OK;
 }
 
-/* Of those of the change: is it in the anchor from now on? */
-static bool
-stays(const struct seals_change *c, unsigned i)
+static unsigned
+place_of(const struct seals *s, const struct provider *p)
 {
-	return memcmp(c->now[i], no_id, sizeof(no_id)) != 0;
+	unsigned i = 0;
+
+	while (s->provider[i] != p)
+		i++;
+	return i;
+}
+
+/* S3: the old one dies here. */
+static bool
+end_old(struct seals *s, struct provider *p, const uint8_t *now)
+{
+	bool stays = memcmp(now, no_id, sizeof(no_id)) != 0;
+	bool ended = mutant(old_seal_kept) || provider_keep(p, stays ? now : NULL) == STATUS_OK;
+
+	if (!stays)
+		provider_forget_secret(p);
+	log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(p)),
+	    LOG_S(WHAT, stays ? "a new version is in use" : "it is not in use any more"));
+	seals_found(s, place_of(s, p), stays && provider_kind_of(p)->opens);
+	seals_ended(s, place_of(s, p), ended);
+	return ended;
 }
 
 bool
@@ -303,20 +322,8 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 		give_up(v, c);
 		return true;
 	}
-	for (unsigned i = 0; i < c->count; i++) {
-		/* S3: the old one dies here. */
-		all &= mutant(old_seal_kept) ||
-		    provider_keep(c->provider[i], stays(c, i) ? c->now[i] : NULL) == STATUS_OK;
-		if (!stays(c, i))
-			provider_forget_secret(c->provider[i]);
-		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, provider_name(c->provider[i])),
-		    LOG_S(WHAT, stays(c, i) ? "a new version is in use" : "it is not in use any more"));
-	}
-	for (unsigned i = 0; i < v->seals->count; i++)
-		for (unsigned k = 0; k < c->count; k++)
-			if (v->seals->provider[i] == c->provider[k] && stays(c, k))
-				seals_found(v->seals, i, true);
-	atomic_store(&v->seals->ended, all && atomic_load(&v->seals->ended));
+	for (unsigned i = 0; i < c->count; i++)
+		all &= end_old(v->seals, c->provider[i], c->now[i]);
 	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));
 	secret_free(c->next, sizeof(*c->next));
 	c->next = NULL;
@@ -327,7 +334,8 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 void
 seals_leave(struct vault *v, struct seals_change *c)
 {
-	atomic_store(&v->seals->ended, false);
+	for (unsigned i = 0; i < c->count; i++)
+		seals_ended(v->seals, place_of(v->seals, c->provider[i]), false);
 	c->count = 0;
 	give_up(v, c);
 }
@@ -347,10 +355,11 @@ seals_finish(struct vault *v, const char *name, bool removed)
 
 		if (name[0] != '\0' ? strcmp(provider_name(p), name) != 0 : !provider_kind_of(p)->renews)
 			continue;
-		if (seal != NULL ? seal->kind == ANCHOR_SEAL_KEK : removed)
-			all &= provider_keep(p, seal != NULL ? seal->id : NULL) == STATUS_OK;
+		if (seal != NULL ? seal->kind != ANCHOR_SEAL_KEK : !removed)
+			continue;
+		seals_ended(s, i, provider_keep(p, seal != NULL ? seal->id : NULL) == STATUS_OK);
+		all &= !s->left[i];
 	}
-	atomic_store(&s->ended, all);
 	give_up(v, &c);
 	return all;
 }
@@ -404,54 +413,6 @@ seals_test(struct vault *v)
 	return failing == 0;
 }
 
-static void
-describe(struct seals *s, unsigned i, struct seals_info *out)
-{
-	const struct provider *p = s->provider[i];
-
-	(void)strncpy(out->name, provider_name(p), PROVIDER_NAME_MAX);
-	out->kind = provider_kind_of(p)->name;
-	out->class = s->class[i];
-	out->class_why = s->class_why[i];
-	out->interval_s = provider_kind_of(p)->interval_s;
-	out->configured = true;
-	out->opens = s->opened[i];
-	out->tested_ms = s->tested_ms[i];
-}
-
-unsigned
-seals_list(struct vault *v, struct seals_info *out)
-{
-	struct seals *s = v->seals;
-	unsigned n = 0;
-
-	must(pthread_mutex_lock(&s->lock) == 0);
-	for (; n < s->count; n++) {
-		memset(&out[n], 0, sizeof(out[n]));
-		describe(s, n, &out[n]);
-	}
-	for (unsigned i = 0; i < s->now->count; i++) {
-		const struct anchor_seal *seal = &s->now->seal[i];
-		unsigned at = 0;
-
-		while (at < n && strcmp(out[at].name, seal->name) != 0)
-			at++;
-		if (at == n) {
-			memset(&out[n], 0, sizeof(out[n]));
-			memcpy(out[n].name, seal->name, sizeof(seal->name));
-			out[n].kind = seal->kind == ANCHOR_SEAL_RECOVERY ? "recovery" : "?";
-			out[n].class = PROVIDER_LASTING;
-			out[n++].class_why = "it is not in the configuration: pdvault seal remove";
-		}
-		out[at].used = true;
-		memcpy(out[at].id, seal->id, PROVIDER_ID_LEN);
-		out[at].made_ms = seal->made_ms;
-		out[at].since = seal->since;
-	}
-	must(pthread_mutex_unlock(&s->lock) == 0);
-	return n;
-}
-
 enum status
 seals_offer(struct vault *v, const char *name, struct bytes secret)
 {
@@ -464,6 +425,7 @@ seals_offer(struct vault *v, const char *name, struct bytes secret)
 	if (seals_provider(s, name) != NULL)
 		rc = STATUS_OK;
 	if (rc == STATUS_OK && secret.len > 0) {
+		sodium_memzero(s->offered, sizeof(*s->offered));	/* one of before may have been longer */
 		(void)snprintf(s->offered->name, sizeof(s->offered->name), "%s", name);
 		memcpy(s->offered->secret, secret.p, secret.len);
 		s->offered->len = secret.len;

@@ -13,16 +13,18 @@ struct seals_change {
 	struct provider *provider[PROVIDER_MAX];	/* those that are concerned */
 	uint8_t old[PROVIDER_MAX][PROVIDER_ID_LEN], now[PROVIDER_MAX][PROVIDER_ID_LEN];	/* zero: none */
 	unsigned count;
-	unsigned left;		/* that have no further version, or not yet: theirs stay as they are */
+	unsigned left;		/* that have no further version, or not yet, or are away: theirs stay */
 };
 
 /*
  * seals_renew(v, name, c): further versions of the seals in use, or of that one (NULL or "": all that
  * can be). seals_add(v, name, c): one that is configured and not in use. seals_remove(v, name, c): one
  * that is in use. STATUS_ABSENT: there is none of that name (configured, or in use); STATUS_REFUSED: it
- * has no further version, or not yet (wear), or is in use already, or is the last that opens; else as
- * provider_renew(). On STATUS_OK c->next is the set to come, and seals_conclude() must follow; else
- * nothing is left of it.
+ * has no further version, is in use already, would be the ninth, or is the last that opens; STATUS_TOO_SOON:
+ * it has no further version yet (wear); else as provider_renew(). Of all that are renewed those that cannot be,
+ * or are away, are counted in c->left: it fails only if none was renewed, and one of them failed. On STATUS_OK
+ * c->next is the set to come, and seals_conclude() must follow; else nothing is left of it. They hold the lock
+ * for work until then.
  */
 enum status seals_renew(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
 enum status seals_add(struct vault *v, const char *name, struct seals_change *c) MUST_USE;
@@ -37,7 +39,7 @@ enum status seals_replace(struct vault *v, struct seals_change *c) MUST_USE;
 
 /*
  * The switch is decided and settled, or (without ${decided}) did not happen: what is not in use now is
- * destroyed. false: not all of it; the next start tries again.
+ * destroyed. false: not all of it; of seals that are in use the next start tries again.
  */
 bool seals_conclude(struct vault *v, struct seals_change *c, bool decided);
 
@@ -59,21 +61,6 @@ bool seals_finish(struct vault *v, const char *name, bool removed);
  * all do.
  */
 bool seals_test(struct vault *v);
-
-/* What is told of one. */
-struct seals_info {
-	char name[PROVIDER_NAME_MAX + 1];
-	const char *kind, *class_why;
-	char class;
-	bool configured, used, opens;	/* opens: when it was tested last, it gave its key */
-	uint8_t id[PROVIDER_ID_LEN];	/* of the version in use */
-	int64_t made_ms, tested_ms;	/* 0: never */
-	uint64_t since;			/* epoch */
-	uint32_t interval_s;		/* between two versions at least */
-};
-
-/* All that are configured or in use, into out[2 * PROVIDER_MAX]. Any thread. */
-unsigned seals_list(struct vault *v, struct seals_info *out);
 
 /*
  * The passphrase or PIN for a provider that is to be added, kept until then; none is STATUS_OK, too.

@@ -34,7 +34,8 @@ struct seals {
 	_Atomic uint64_t since, lasting;
 	atomic_int dead_class;
 	atomic_uint asked;		/* how often somebody wanted them to be tested */
-	atomic_bool ended;		/* no version that was replaced is left */
+	bool left[PROVIDER_MAX];	/* a version that was replaced may be; under work, or at start-up */
+	atomic_bool ended;		/* none is */
 };
 
 /* Of that name; NULL: there is none. */
@@ -50,6 +51,9 @@ void seals_fill(struct anchor_seal *s, const struct provider *p, const struct pr
 
 /* What was found out about provider ${i} just now: its class is looked up. Whoever has work, or start-up. */
 void seals_found(struct seals *s, unsigned i, bool opens);
+
+/* Whether all versions of provider ${i} that were replaced are destroyed. Whoever has work, or start-up. */
+void seals_ended(struct seals *s, unsigned i, bool ended);
 
 /* After the anchor has other seals. The writer's thread, or start-up's. */
 void seals_note(struct vault *v);

@@ -34,7 +34,7 @@ signer_named(const struct ledger_entry *e, uint8_t out[static SEAL_PUBLIC_LEN])
 }
 
 bool
-signer_is_named(const uint8_t entry[static LEDGER_ENTRY_LEN])
+signer_signature_is_kept(const uint8_t entry[static LEDGER_ENTRY_LEN])
 {
 	struct ledger_entry e;
 

@@ -9,6 +9,9 @@
 
 #include "server/store/ledger.h"
 
+/* The key of a row in STORE_SIGNERS: the sequence of a LEDGER_SIGNER. The row is its signature. */
+#define SIGNER_KEY_LEN 8u
+
 /* A new signing key with this request. The writer's thread. As ledger_append(). */
 enum status signer_rotate(struct writeset *ws) MUST_USE;
 
@@ -23,7 +26,7 @@ void signer_entries(const uint8_t now[static SEAL_PUBLIC_LEN], const uint8_t bef
 void signer_named(const struct ledger_entry *e, uint8_t out[static SEAL_PUBLIC_LEN]);
 
 /* Whether it is a LEDGER_SIGNER, whose signature is kept. */
-bool signer_is_named(const uint8_t entry[static LEDGER_ENTRY_LEN]);
+bool signer_signature_is_kept(const uint8_t entry[static LEDGER_ENTRY_LEN]);
 
 /* What getting its row came to, and the signature in it. STATUS_CORRUPT: there is none. */
 enum status signer_kept(enum status got, const struct bytes *row, struct ledger_proof *out) MUST_USE;
@@ -34,8 +37,5 @@ enum status signer_kept(enum status got, const struct bytes *row, struct ledger_
  */
 enum status signer_leads(struct store_snapshot *s, const uint8_t from[static SEAL_PUBLIC_LEN],
     const uint8_t to[static SEAL_PUBLIC_LEN]) MUST_USE;
-
-/* Its row in STORE_SIGNERS, by the entry's sequence: the signature. */
-#define SIGNER_KEY_LEN 8u
 
 #endif /* SERVER_STORE_SIGNER_H */

@@ -98,6 +98,12 @@ subject_category(const struct keyring *k, unsigned category)
 	}
 }
 
+bool
+subject_keeps_before(unsigned category)
+{
+	return category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE;
+}
+
 int
 subject_is_retained(const struct keyring *k)
 {
@@ -126,8 +132,8 @@ subject_shred_category(struct keyring *k, unsigned category)
 	if (!mutant(category_key_left))
 		seal_key_wipe(&c->key);
 	c->state = CATEGORY_SHREDDED;
-	if (category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE)
-		memset(&k->before[category - CATEGORY_CONTENT], 0, sizeof(k->before[0]));
+	if (subject_keeps_before(category))
+		sodium_memzero(&k->before[category - CATEGORY_CONTENT], sizeof(k->before[0]));
 }
 
 void

@@ -56,6 +56,9 @@ enum status subject_check(const struct keyring *k, const uint8_t id[static SUBJE
 /* STATUS_OK: live. STATUS_CATEGORY_ERASED, STATUS_NO_RECORD: never used. */
 enum status subject_category(const struct keyring *k, unsigned category) MUST_USE;
 
+/* Content and usage: their keys wrap data keys that are kept elsewhere, so a version before is kept, too. */
+bool subject_keeps_before(unsigned category);
+
 /* Some category was shredded: what is left takes no ordinary writes. */
 int subject_is_retained(const struct keyring *k);
 

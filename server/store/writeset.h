@@ -103,7 +103,6 @@ enum status writeset_move_lookup(struct writeset *ws, const struct lookup *l,
 
 /* What becomes of the root as such, when the request is merged. */
 enum writeset_root { WRITESET_ROOT_KEPT,
-	WRITESET_ROOT_FRESH,		/* another root key, nothing else */
 	WRITESET_INDEX_BEGINS,		/* a new index key; the present one becomes the one before */
 	WRITESET_INDEX_ENDS,		/* the one before goes */
 	WRITESET_SIGNING,		/* a new signing key: signer_rotate() */

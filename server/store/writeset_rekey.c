@@ -2,7 +2,7 @@
  * A new key for a category of a subject, and all that is sealed under the old one sealed again, in one request.
  */
 #include <sodium.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "pdvault/v1/subject.pb-c.h"
 #include "server/clock.h"
@@ -122,9 +122,9 @@ writeset_has_transactions(const struct overlay_row *rows, uint64_t slot)
 
 /* Data keys may still be wrapped under it: it goes by writeset_retire() alone. */
 static bool
-keeps_before(const struct writeset *ws, unsigned category)
+has_before(const struct writeset *ws, unsigned category)
 {
-	return category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE &&
+	return subject_keeps_before(category) &&
 	    ws->keyring->before[category - CATEGORY_CONTENT].state != CATEGORY_UNUSED;
 }
 
@@ -133,7 +133,7 @@ renew_key(struct keyring *k, unsigned category)
 {
 	struct keyring_category *c = &k->category[category - 1];
 
-	if (category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE)
+	if (subject_keeps_before(category))
 		k->before[category - CATEGORY_CONTENT] = *c;
 	if (!mutant(category_key_stays))
 		seal_key_new(&c->key, SEAL_FOR_CATEGORY);
@@ -145,7 +145,7 @@ void
 writeset_retire(struct writeset *ws, unsigned category)
 {
 	must(ws->subject == WRITESET_EDITED);
-	must(category >= CATEGORY_CONTENT && category < CATEGORY_CONTENT + KEYRING_BEFORE);
+	must(subject_keeps_before(category));
 	sodium_memzero(&ws->keyring->before[category - CATEGORY_CONTENT], sizeof(ws->keyring->before[0]));
 }
 
@@ -160,7 +160,7 @@ writeset_rekey(struct writeset *ws, unsigned category, struct arena *a)
 	must(ws->keyring->category[category - 1].state == CATEGORY_LIVE);
 	/* A rotation each day would come here after 179 years. */
 	if (bytes_get16(ws->keyring->category[category - 1].version) == VERSION_MAX ||
-	    keeps_before(ws, category))
+	    has_before(ws, category))
 		return STATUS_CROWDED;
 	*ws->old = *ws->keyring;
 	renew_key(ws->keyring, category);

@@ -1,6 +1,6 @@
 /*
- * What nng 1.5.2 loses, and nobody mends: a connection that a TLS dialer was just making when its
- * socket is closed (tls_dialer_dial). LeakSanitizer is told of this and of nothing else.
+ * What nng 1.5.2 loses, and nobody mends: a connection that a TLS dialer was just making when its socket is
+ * closed (tls_dialer_dial). LeakSanitizer is told of this and of nothing else.
  *
  * Linked into every unit test (tests/CMakeLists.txt). test_nng_leaks sees that it is heard.
  */

@@ -19,7 +19,6 @@
 #include "server/keys/provider.h"
 #include "server/keys/secret.h"
 
-
 char provider_folder[256];
 
 int
@@ -49,7 +48,6 @@ provider_made(const struct provider_options *o)
 	return p;
 }
 
-/* Opens it anew; gives how many versions there are. */
 unsigned
 provider_versions(struct provider *p, struct provider_kek out[static PROVIDER_VERSIONS_MAX])
 {

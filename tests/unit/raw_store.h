@@ -35,7 +35,7 @@ void raw_store_delete(struct raw_store *r, const char *table, struct bytes key);
 /* Replaces the row's value under its key. */
 void raw_store_write(struct raw_store *r, const char *table, const struct raw_row *row);
 
-/* A bit in the middle of a row of the store in that folder: opened and closed for it. */
+/* One bit in the middle of a row's value is another; the row must be there. Opens and closes the store. */
 void raw_store_flip(const char *folder, const char *table, struct bytes key);
 
 #endif /* TESTS_RAW_STORE_H */

@@ -16,9 +16,8 @@
 
 #include "provider_bed.h"
 #include "scratch.h"
-#include "server/keys/provider.h"
+#include "server/keys/provider_internal.h"
 #include "server/keys/secret.h"
-
 
 /* What a kind needs is asked for before anything is touched. */
 static void
@@ -189,6 +188,48 @@ secrets(void **state)
 	assert_int_equal(secret_used(), 0);
 }
 
+/* Those that are as long as may be, and one byte less and more, wherever they come from. */
+static void
+how_long_a_secret_is(void **state)
+{
+	const char *path = scratch_path(provider_folder, "long");
+	char text[PROVIDER_SECRET_MAX + 3], from[320];
+	struct bytes got;
+
+	(void)state;
+	(void)snprintf(from, sizeof(from), "file:%s", path);
+	scratch_log_begin();
+	for (size_t len = PROVIDER_SECRET_MAX - 1; len <= PROVIDER_SECRET_MAX + 1; len++)
+		for (unsigned how = 0; how < 5; how++) {
+			size_t written = len + (how % 2 == 0);
+			enum status want = len <= PROVIDER_SECRET_MAX ? STATUS_OK : STATUS_CONFIG;
+			struct provider *p;
+
+			/* With the end of the line, or without. */
+			memset(text, 'x', sizeof(text));
+			if (how % 2 == 0)
+				text[len] = '\n';
+			if (how < 2) {
+				scratch_write(path, text, written);
+				p = provider_made(&(struct provider_options){ .name = "words",
+					.kind = "passphrase", .path = path, .secret = from });
+			} else {
+				text[written] = '\0';
+				p = passphrase(path, text);
+			}
+			if (how < 4) {
+				assert_int_equal(provider_secret(p, false, &got), want);
+				assert_true(want != STATUS_OK || got.len == len);
+			} else {
+				assert_int_equal(provider_set_secret(p, bytes_of(text, len)), want);
+			}
+			provider_free(p);
+		}
+	free(scratch_log_end(NULL));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(secret_used(), 0);
+}
+
 static void
 a_recovery_key(void **state)
 {
@@ -215,6 +256,7 @@ main(void)
 		cmocka_unit_test(a_credential),
 		cmocka_unit_test(a_passphrase),
 		cmocka_unit_test(secrets),
+		cmocka_unit_test(how_long_a_secret_is),
 		cmocka_unit_test(a_recovery_key),
 	};
 

@@ -37,7 +37,7 @@ a_wrong_pin_is_tried_once(void **state)
 	assert_int_equal(provider_keep(p, v.id), STATUS_REFUSED);
 	assert_int_equal(provider_renew(p, &v), STATUS_REFUSED);
 	assert_int_equal(token_fault->logins, 1);
-	assert_null(memmem(p->secret, PROVIDER_SECRET_MAX, wrong, 8));
+	assert_null(memmem(p->secret, PROVIDER_SECRET_ROOM, wrong, 8));
 	assert_int_equal(provider_set_secret(p, bytes_of(TOKEN_PIN, strlen(TOKEN_PIN))), STATUS_OK);
 	assert_int_equal(provider_open(p, kek, &count), STATUS_OK);
 	/* Before the token locks, and after. */
@@ -180,12 +180,12 @@ out_of_secret_memory(void **state)
 	(void)state;
 	assert_int_equal(provider_create(p, &v), STATUS_OK);
 	/* Room for the PIN, but not for what is decrypted. */
-	most = secret_alloc(SECRET_DEFAULT - 64 - PROVIDER_SECRET_MAX - room);
+	most = secret_alloc(SECRET_DEFAULT - 64 - PROVIDER_SECRET_ROOM - room);
 	assert_non_null(most);
 	assert_int_equal(provider_open(p, kek, &count), STATUS_NO_MEMORY);
 	assert_int_equal(provider_renew(p, &v), STATUS_NO_MEMORY);
 	assert_int_equal(token_objects(), 1);
-	secret_free(most, SECRET_DEFAULT - 64 - PROVIDER_SECRET_MAX - room);
+	secret_free(most, SECRET_DEFAULT - 64 - PROVIDER_SECRET_ROOM - room);
 	provider_destroy(p);
 }
 

@@ -171,13 +171,13 @@ what_may_be_asked(void **state)
 	assert_in_range(now - (int64_t)UINT32_MAX * 1000 + 5000 - j.floor_ms, 0, 5000);
 }
 
-/* At most so many wait, and at most so many that have ended are kept; of each kind the newest that is done. */
+/* So many are open at most, and so many that have ended are kept; of each kind the newest that is done. */
 static void
 how_many(void **state)
 {
 	static struct job all[JOB_ROWS_MAX + 8];
 	static const enum job_kind kinds[] = { JOB_TREE, JOB_SIGNING };
-	struct job first[2], j, open[JOB_WAITING_MAX];
+	struct job first[2], j, open[JOB_OPEN_MAX];
 	unsigned count = 0, found = 0;
 
 	(void)state;
@@ -189,7 +189,7 @@ how_many(void **state)
 		memcpy(j.subject, id[i % PEOPLE], 16);
 		rotate_bed_run(&bed, &j, 1, &j);
 	}
-	for (unsigned i = 0; i < JOB_WAITING_MAX; i++) {
+	for (unsigned i = 0; i < JOB_OPEN_MAX; i++) {
 		assert_int_equal(rotate_bed_ask(&bed, &(struct job){ .kind = JOB_INDEX }, &open[i]), STATUS_OK);
 		assert_true(i == 0 || memcmp(open[i - 1].id, open[i].id, JOB_ID_LEN) < 0);
 	}
@@ -221,7 +221,7 @@ how_many(void **state)
 	assert_int_equal(rotate_bed_wish(&bed, ROTATE_CANCEL, &open[4]), STATUS_OK);
 	assert_int_equal(rotate_bed_ask(&bed, &(struct job){ .kind = JOB_INDEX }, &j), STATUS_OK);
 	/* The newest that is done of a kind takes the place of the one before. */
-	for (unsigned i = 5; i < JOB_WAITING_MAX; i++)
+	for (unsigned i = 5; i < JOB_OPEN_MAX; i++)
 		assert_int_equal(rotate_bed_wish(&bed, ROTATE_CANCEL, &open[i]), STATUS_OK);
 	rotate_bed_run(&bed, &(struct job){ .kind = JOB_TREE }, 256, &j);
 	rotate_bed_run(&bed, &(struct job){ .kind = JOB_TREE }, 256, &j);

@@ -72,6 +72,24 @@ a_dead_seal_counts_when_all_are_dead(void **state)
 	}
 }
 
+/* What is left of one seal is not made good by another that is through. */
+static void
+a_seal_ends_what_is_its_own(void **state)
+{
+	struct seals *s = bed.vault->seals;
+
+	(void)state;
+	atomic_store(&s->count, 2);
+	assert_true(atomic_load(&s->ended));
+	seals_ended(s, 0, false);
+	assert_false(atomic_load(&s->ended));
+	seals_ended(s, 1, true);
+	assert_false(atomic_load(&s->ended));
+	seals_ended(s, 0, true);
+	assert_true(atomic_load(&s->ended));
+	atomic_store(&s->count, 1);
+}
+
 /* One static secret that opens a stolen old anchor decides. */
 static void
 the_weakest_seal_decides(void **state)
@@ -128,6 +146,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_dead_seal_counts_when_all_are_dead, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_seal_ends_what_is_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_weakest_seal_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_process_opens_the_anchor, setup, teardown),
 	};
