@@ -54,6 +54,13 @@ scope(const struct args *a, Pdvault__V1__StartRotationRequest *q, struct pdv_sub
 	return PDV_OK;
 }
 
+static bool
+is_scoped(const Pdvault__V1__StartRotationRequest *q)
+{
+	return q->older_than_seconds != 0 || q->category != PDVAULT__V1__CATEGORY__CATEGORY_UNSPECIFIED ||
+	    q->subject.len != 0 || q->seal[0] != '\0' || q->retire;
+}
+
 /* "full" or a number; without it the server's own. */
 static enum pdv_code
 rate(const struct args *a, uint32_t *out, struct failure *f)
@@ -114,7 +121,8 @@ noun_key_rotate(const struct args *a, struct failure *f)
 	if ((rc = rate(a, &q.rate, f)) != PDV_OK || (rc = scope(a, &q, &subject, f)) != PDV_OK)
 		return rc;
 	if (strcmp(a->operand, "all") == 0)
-		return rotate_all(a, q.rate, f);
+		return is_scoped(&q) ? failure_usage(f, "key rotate all: takes no kind's own options") :
+		    rotate_all(a, q.rate, f);
 	while (i < KINDS && strcmp(a->operand, kinds[i].name) != 0)
 		i++;
 	if (i == KINDS)

@@ -117,6 +117,8 @@ def exit_codes(b, subject):
     b.cli('subject', 'find', '--account', 'nobody', expect=3)
     b.cli('erasure', 'get', 'era_' + 'a' * 26, expect=3)
     b.cli('subject', 'fnid', expect=2)
+    for scope in (('--seal', 'file'), ('--retire',), ('--category', 'usage'), ('--older-than', '1d')):
+        b.cli('key', 'rotate', 'all', *scope, expect=2)
     b.cli('status', '--timeout', '300ms', expect=6, env={'PDVAULT_SERVER': 'tls+tcp://127.0.0.1:1'})
     b.cli('status', expect=2, env={'PDVAULT_KEY': b.path('nothing')})
     b.cli('health', '--json')
