@@ -247,6 +247,8 @@ seals_settle(struct vault *v)
 
 		seals_found(s, i, false);
 		if (seal == NULL) {
+			/* Of one that was removed while its device was away, or on its way in. */
+			ended &= !provider_has_versions(s->provider[i]);
 			log_event(LOG_SEAL_CHANGED, LOG_S(NAME, name),
 			    LOG_S(WHAT, "it is configured and not in use: pdvault seal add"));
 			continue;
@@ -254,6 +256,7 @@ seals_settle(struct vault *v)
 		if (seal->kind != ANCHOR_SEAL_KEK)
 			continue;
 		seals_found(s, i, gave(s, seal));
+		ended &= s->opened[i];	/* what is away may have a version from before */
 		if (!s->opened[i])
 			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that "
 			    "the anchor is wrapped for: it is away, another version, or another passphrase"));

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 #include "rotate_bed.h"
 #include "scratch.h"
 #include "server/clock.h"
+#include "server/keys/own_file.h"
+#include "server/keys/secret.h"
 #include "server/rotate/rotate_internal.h"
 #include "server/store/vault_internal.h"
 
@@ -295,11 +298,182 @@ anchor_fails_and_restarts(void **state)
 	anchor_fails(true);
 }
 
+/* The whole configuration anew, as after an edit and a restart; the third seal is a passphrase. */
+static void
+with_words(const char *text)
+{
+	static char path[320], secret[340];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/words", bed.dir);
+	(void)snprintf(secret, sizeof(secret), "file:%s/secret", bed.dir);
+	f = fopen(secret + strlen("file:"), "we");
+	assert_non_null(f);
+	assert_int_equal(fchmod(fileno(f), 0600), 0);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	if (bed.vault != NULL)
+		vault_bed_stop(&bed);
+	bed.options.seal[1] = (struct provider_options){ .name = "words", .kind = "passphrase", .path = path,
+		.secret = secret };
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+}
+
+/* One that was mistyped at the start must not take the place of the right one. */
+static void
+a_wrong_passphrase_makes_no_version(void **state)
+{
+	struct job j;
+
+	(void)state;
+	with_words("right");
+	run(JOB_SEAL_ADD, "words", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	with_words("wrong");
+	run(JOB_SEAL, "words", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	assert_string_equal(j.failure, status_reason(STATUS_SEAL));
+	run(JOB_SEAL, "", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_int_equal(j.done, 1);
+	assert_int_equal(j.damaged, 1);
+	with_words("right");
+	vault_bed_stop(&bed);
+	assert_opens_alone(bed.options.seal[1].path, bed.key);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+}
+
+/* Of one whose file is not the version in use nothing is renewed: what stands there is not ours to destroy. */
+static void
+another_file_is_let_alone(void **state)
+{
+	struct held foreign;
+	char kept[340];
+	struct job j;
+
+	(void)state;
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	(void)snprintf(kept, sizeof(kept), "%s.kept", second);
+	assert_int_equal(rename(second, kept), 0);
+	bed.options.seal_count = 1;
+	vault_bed_restart(&bed);
+	bed.options.seal_count = 2;
+	assert_int_equal(seals_learn(bed.vault, &bed.options), STATUS_OK);
+	{
+		struct provider_kek *kek = secret_alloc(sizeof(*kek));
+
+		assert_int_equal(provider_create(seals_provider(bed.vault->seals, "second"), kek), STATUS_OK);
+		secret_free(kek, sizeof(*kek));
+	}
+	foreign = hold(second);
+	run(JOB_SEAL, "second", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	assert_false(is_destroyed(&foreign));
+	/* Nobody knows what became of the key that was in use. */
+	run(JOB_SEAL_REMOVE, "second", &j);
+	assert_int_equal(bed.vault->seals->now->dead_class, 0);
+	assert_int_equal(bed.vault->seals->now->lasting, vault_epoch(bed.vault));
+}
+
+/* One that is in use, and does not open any more, is no reason to let the last go that does. */
+static void
+the_last_that_opens_stays(void **state)
+{
+	struct job j;
+
+	(void)state;
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_int_equal(unlink(second), 0);
+	assert_false(seals_test(bed.vault));
+	run(JOB_SEAL_REMOVE, "file", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	assert_string_equal(j.failure, status_reason(STATUS_REFUSED));
+	vault_bed_restart(&bed);
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
+	/* Its file is gone, and nothing says how surely. */
+	run(JOB_SEAL_REMOVE, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_int_equal(bed.vault->seals->now->lasting, vault_epoch(bed.vault));
+}
+
+/* Two sections with one file would be one key, and to remove one would destroy that of the other. */
+static void
+one_file_is_one_seal(void **state)
+{
+	struct job j;
+
+	(void)state;
+	vault_bed_stop(&bed);
+	bed.options.seal[1].path = bed.key;
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	assert_string_equal(j.failure, status_reason(STATUS_REFUSED));
+	assert_int_equal(bed.vault->seals->now->count, 1);
+	vault_bed_restart(&bed);
+	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
+}
+
+/* What was replaced while its device was away is not dead; neither is what could not be overwritten. */
+static void
+what_is_not_destroyed_does_not_count(void **state)
+{
+	char away[340];
+	struct job j;
+
+	(void)state;
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	run(JOB_SEAL, "", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_true(atomic_load(&bed.vault->seals->ended));
+	vault_bed_restart(&bed);
+	assert_true(atomic_load(&bed.vault->seals->ended));
+	(void)snprintf(away, sizeof(away), "%s.away", second);
+	assert_int_equal(rename(second, away), 0);
+	vault_bed_restart(&bed);
+	assert_false(atomic_load(&bed.vault->seals->ended));
+	/* Of another seal nothing is left, which says nothing of this one. */
+	assert_true(seals_finish(bed.vault, "file", false));
+	assert_false(atomic_load(&bed.vault->seals->ended));
+	assert_int_equal(rename(away, second), 0);
+	vault_bed_restart(&bed);
+	assert_true(atomic_load(&bed.vault->seals->ended));
+	/* One that was removed, and whose file is there again. */
+	assert_int_equal(rename(second, away), 0);
+	run(JOB_SEAL_REMOVE, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_int_equal(rename(away, second), 0);
+	vault_bed_restart(&bed);
+	assert_false(atomic_load(&bed.vault->seals->ended));
+}
+
+static void
+what_cannot_be_overwritten_stays(void **state)
+{
+	const char *why = NULL;
+	char path[340];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/ledger.key", bed.dir);	/* a name for fault.h */
+	assert_int_equal(own_file_create(path, bytes_of("0123456789", 10), &why), STATUS_OK);
+	fault_set(FAULT_LEDGER, 1, 1, EIO);
+	assert_false(own_file_destroy(path));
+	assert_int_equal(access(path, F_OK), 0);
+	assert_true(own_file_destroy(path));
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go),
+		TEST(a_wrong_passphrase_makes_no_version), TEST(another_file_is_let_alone),
+		TEST(the_last_that_opens_stays), TEST(one_file_is_one_seal),
+		TEST(what_is_not_destroyed_does_not_count), TEST(what_cannot_be_overwritten_stays),
 		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
