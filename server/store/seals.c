@@ -274,9 +274,12 @@ seals_class(struct vault *v, uint64_t epoch, char anchor)
 {
 	char dead = (char)atomic_load(&v->seals->dead_class);
 
-	/* The keys died with the slot of the epoch before, and those before it. */
+	/*
+	 * The keys died with the slot of the epoch before, and those before it, back to one that nobody
+	 * remembers: one of those that opens with a lasting secret is enough.
+	 */
 	if (!atomic_load(&v->seals->ended) || atomic_load(&v->seals->since) < epoch ||
-	    atomic_load(&v->seals->lasting) >= epoch || dead == 0)
+	    atomic_load(&v->seals->lasting) != 0 || dead == 0)
 		return anchor;
 	return dead < anchor ? dead : anchor;
 }
