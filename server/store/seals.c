@@ -234,6 +234,18 @@ seals_found(struct seals *s, unsigned i, bool opens)
 	must(pthread_mutex_unlock(&s->lock) == 0);
 }
 
+/* Whether the recovery key that the anchor is wrapped for is the one of the configuration. */
+static bool
+is_same_recovery(struct provider *p, const struct anchor_seal *seal)
+{
+	struct provider_kek *kek = secret_alloc(sizeof(*kek));
+	bool same = kek != NULL && !provider_kind_of(p)->opens && provider_create(p, kek) == STATUS_OK &&
+	    seal_key_equal(&kek->key, &seal->key);
+
+	secret_free(kek, sizeof(*kek));
+	return same;
+}
+
 void
 seals_settle(struct vault *v)
 {
@@ -253,8 +265,13 @@ seals_settle(struct vault *v)
 			    LOG_S(WHAT, "it is configured and not in use: pdvault seal add"));
 			continue;
 		}
-		if (seal->kind != ANCHOR_SEAL_KEK)
+		if (seal->kind != ANCHOR_SEAL_KEK) {
+			if (!is_same_recovery(s->provider[i], seal))
+				log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "the anchor is wrapped for "
+				    "another recovery key than the configuration names: pdvault seal remove, "
+				    "then seal add"));
 			continue;
+		}
 		seals_found(s, i, gave(s, seal));
 		ended &= s->opened[i];	/* what is away may have a version from before */
 		if (!s->opened[i])

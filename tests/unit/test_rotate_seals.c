@@ -450,6 +450,33 @@ what_is_not_destroyed_does_not_count(void **state)
 	assert_false(atomic_load(&bed.vault->seals->ended));
 }
 
+/* Another recovery key in the configuration does not open what is wrapped for the one before. */
+static void
+another_recovery_key_is_told(void **state)
+{
+	uint8_t key[2][SEAL_RECOVERY_KEY_LEN] = { { 9 }, { 10 } };
+	struct job j;
+	char *text;
+
+	(void)state;
+	vault_bed_stop(&bed);
+	bed.options.seal[1] = (struct provider_options){ .name = "paper", .kind = "recovery", .public = key[0] };
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	run(JOB_SEAL_ADD, "paper", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	for (unsigned i = 0; i < 2; i++) {
+		vault_bed_stop(&bed);
+		bed.options.seal[1].public = key[i];
+		free(scratch_log_end(NULL));
+		scratch_log_begin();
+		assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+		text = scratch_log_end(NULL);
+		scratch_log_begin();
+		assert_int_equal(strstr(text, "another recovery key") != NULL, i == 1);
+		free(text);
+	}
+}
+
 static void
 what_cannot_be_overwritten_stays(void **state)
 {
@@ -473,7 +500,8 @@ main(void)
 	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go),
 		TEST(a_wrong_passphrase_makes_no_version), TEST(another_file_is_let_alone),
 		TEST(the_last_that_opens_stays), TEST(one_file_is_one_seal),
-		TEST(what_is_not_destroyed_does_not_count), TEST(what_cannot_be_overwritten_stays),
+		TEST(what_is_not_destroyed_does_not_count), TEST(another_recovery_key_is_told),
+		TEST(what_cannot_be_overwritten_stays),
 		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
