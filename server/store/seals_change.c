@@ -239,8 +239,11 @@ seals_add(struct vault *v, const char *name, struct seals_change *c)
 	}
 	seals_fill(&c->next->seal[c->next->count++], p, kek, 0);
 	concern(c, p, no_id, kek->id);
-	if (!made)	/* it is not ours to destroy */
+	if (!made) {
+		/* It is not ours to destroy, and may have been in use before. */
 		memcpy(c->old[0], kek->id, PROVIDER_ID_LEN);
+		c->next->seal[c->next->count - 1].since = 1;
+	}
 out:
 	secret_free(kek, sizeof(*kek));
 	return rc;
@@ -477,6 +480,9 @@ seals_offer(struct vault *v, const char *name, struct bytes secret)
 	must(pthread_mutex_lock(&s->lock) == 0);
 	if (seals_provider(s, name) != NULL)
 		rc = STATUS_OK;
+	/* One that was given before, for a job that never came to it, is not meant any more. */
+	if (rc == STATUS_OK && strcmp(s->offered->name, name) == 0)
+		sodium_memzero(s->offered, sizeof(*s->offered));
 	if (rc == STATUS_OK && secret.len > 0) {
 		(void)snprintf(s->offered->name, sizeof(s->offered->name), "%s", name);
 		memcpy(s->offered->secret, secret.p, secret.len);

@@ -450,6 +450,45 @@ what_is_not_destroyed_does_not_count(void **state)
 	assert_false(atomic_load(&bed.vault->seals->ended));
 }
 
+/* A version that is taken as it is may be one that opens slots of long ago. */
+static void
+what_was_there_is_no_new_version(void **state)
+{
+	char kept[340];
+	struct job j;
+
+	(void)state;
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(bed.vault->seals->now->seal[1].since, vault_epoch(bed.vault));
+	(void)snprintf(kept, sizeof(kept), "%s.kept", second);
+	assert_int_equal(rename(second, kept), 0);
+	run(JOB_SEAL_REMOVE, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_int_equal(rename(kept, second), 0);
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_int_equal(bed.vault->seals->now->seal[1].since, 1);
+	run(JOB_SEAL, "second", &j);
+	assert_int_equal(bed.vault->seals->now->seal[1].since, vault_epoch(bed.vault));
+}
+
+/* A passphrase that came with a request which led to nothing is not that of the next one. */
+static void
+an_offer_is_for_one_request(void **state)
+{
+	struct job j;
+
+	(void)state;
+	with_words("right");
+	assert_int_equal(seals_offer(bed.vault, "words", bytes_of("stale", 5)), STATUS_OK);
+	assert_int_equal(seals_offer(bed.vault, "words", bytes_of(NULL, 0)), STATUS_OK);
+	run(JOB_SEAL_ADD, "words", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	vault_bed_stop(&bed);
+	assert_opens_alone(bed.options.seal[1].path, bed.key);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+}
+
 /* Another recovery key in the configuration does not open what is wrapped for the one before. */
 static void
 another_recovery_key_is_told(void **state)
@@ -501,6 +540,7 @@ main(void)
 		TEST(a_wrong_passphrase_makes_no_version), TEST(another_file_is_let_alone),
 		TEST(the_last_that_opens_stays), TEST(one_file_is_one_seal),
 		TEST(what_is_not_destroyed_does_not_count), TEST(another_recovery_key_is_told),
+		TEST(what_was_there_is_no_new_version), TEST(an_offer_is_for_one_request),
 		TEST(what_cannot_be_overwritten_stays),
 		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts) };
 
