@@ -17,7 +17,6 @@
 #include "raw_store.h"
 #include "rotate_bed.h"
 #include "scratch.h"
-#include "server/clock.h"
 #include "server/store/record.h"
 
 #define PEOPLE 40u		/* more than a page of tree S */
@@ -352,29 +351,6 @@ kept_before(void **state)
 	assert_int_equal(j.done, 1);
 }
 
-static void
-make_later(struct keyring *k, void *arg)
-{
-	(void)arg;
-	bytes_put32(k->category[SUBJECT_IDENTITY - 1].made, (uint32_t)(clock_wall_ms() / 1000) + 86400);
-}
-
-/* The clock was a day ahead when it was made: how old it is nobody knows. */
-static void
-made_in_the_future(void **state)
-{
-	struct job j;
-
-	(void)state;
-	rotate_bed_edit(&bed, id[6], make_later, NULL);
-	rotate_bed_look(&bed, &before);
-	rotate_bed_run(&bed, &(struct job){ .kind = JOB_SUBJECTS }, 9, &j);
-	rotate_bed_look(&bed, &after);
-	rotate_bed_assert_done(&bed, &j);
-	assert_false(same_key(&rotate_bed_keyring(&before, id[6])->category[0],
-	    &rotate_bed_keyring(&after, id[6])->category[0]));
-}
-
 static enum status
 erase_billing(unsigned n)
 {
@@ -515,8 +491,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(all_subjects), TEST(work_meanwhile), TEST(scopes),
-		TEST(kept_before), TEST(made_in_the_future),
-		TEST(erased), TEST(damaged) };
+		TEST(kept_before), TEST(erased), TEST(damaged) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,8 +178,8 @@ int
 main(void)
 {
 #define TEST(f, setup) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(tree, setup), TEST(a_long_key, setup), TEST(signing, setup_empty),
-		TEST(nobody, setup_empty) };
+	const struct CMUnitTest tests[] = { TEST(tree, setup), TEST(a_long_key, setup),
+		TEST(signing, setup_empty), TEST(nobody, setup_empty) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
