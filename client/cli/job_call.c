@@ -85,7 +85,8 @@ job_json(const Pdvault__V1__Job *j, bool whole)
 		(void)json_object_set_new(doc, "micros", json_integer((json_int_t)j->micros));
 	if (j->signature.len == 0)
 		return doc;
-	(void)json_object_set_new(doc, "no_key_older_than", job_json_time(j->floor_time));
+	if (j->floor_time != NULL)
+		(void)json_object_set_new(doc, "no_key_older_than", job_json_time(j->floor_time));
 	if (!whole)
 		return doc;
 	(void)json_object_set_new(doc, "signer", json_integer((json_int_t)j->signer));

@@ -144,5 +144,6 @@ own_file_destroy(const char *path)
 	}
 	ok = ok && fsync(fd) == 0;
 	(void)close(fd);
-	return unlink(path) == 0 && ok;
+	/* One that could not be overwritten stays, for another try. */
+	return ok && unlink(path) == 0;
 }

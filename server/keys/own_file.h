@@ -29,7 +29,7 @@ enum status own_file_open(const char *path, bool writing, size_t len, int *fd,
 
 /*
  * own_file_destroy(path): overwritten with random bytes where it lies, flushed, and removed; it need not be
- * there. false: it was not overwritten, or is still there.
+ * there. false: it is still there, so that another try does not take it for destroyed.
  */
 bool own_file_destroy(const char *path) MUST_USE;
 

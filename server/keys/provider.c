@@ -112,6 +112,13 @@ provider_free(struct provider *p)
 	free(p);
 }
 
+bool
+provider_has_versions(const struct provider *p)
+{
+	return provider_has_file(p->o.kind) &&
+	    (versions_stands(p->o.path, VERSION_NOW) || versions_stands(p->o.path, VERSION_NEXT));
+}
+
 const char *
 provider_name(const struct provider *p)
 {

@@ -95,6 +95,9 @@ enum status provider_new(const struct provider_options *o, struct provider **out
 /* Wipes; NULL does nothing. */
 void provider_free(struct provider *p);
 
+/* There is a file of a version, or it cannot be found out. */
+bool provider_has_versions(const struct provider *p);
+
 const char *provider_name(const struct provider *p);
 const struct provider_kind *provider_kind_of(const struct provider *p);
 

@@ -61,7 +61,8 @@ enum status
 rotate_do(struct rotate *r, rotate_apply *f, void *arg)
 {
 	struct request q = { .job = { .apply = apply, .done = done,
-		.deadline_ns = clock_monotonic_ns() + DEADLINE_NS }, .r = r, .apply = f, .arg = arg };
+		.deadline_ns = clock_monotonic_ns() + DEADLINE_NS, .modest = f == rotate_step },
+		.r = r, .apply = f, .arg = arg };
 	enum status rc;
 
 	if ((rc = writer_submit(r->o.writer, &q.job)) != STATUS_OK)
@@ -174,22 +175,29 @@ static void
 run_steps(struct rotate *r, const struct job *j)
 {
 	struct rotate_going g = { .runs = true };
+	unsigned most = UNITS_MAX;	/* that there was room for */
 	enum status rc;
 
 	memcpy(g.id, j->id, sizeof(g.id));
 	r->credit_ns = clock_monotonic_ns();
 	while (g.runs && !is_stopping(r)) {
 		g.units = admit(r, j);
+		g.units = g.units < most ? g.units : most;
 		rc = rotate_do(r, rotate_step, &g);
 		metrics_add(METRIC_JOB_UNITS, g.looked);
 		metrics_set(METRIC_JOB_UPDATED, (uint64_t)clock_wall_ms() / 1000);
 		if (rc == STATUS_DRAINING)
 			return;
-		if (rc == STATUS_OK)
+		if (rc == STATUS_OK) {
+			most = most < UNITS_MAX ? most + 1 : most;
 			continue;
+		}
 		/* Read only, full, busy: it stays where it was. */
 		g.runs = true;
-		pause_for(r, RETRY_NS);
+		if (rc == STATUS_FULL && g.units > 1)
+			most = g.units / 2;
+		else
+			pause_for(r, RETRY_NS);
 	}
 }
 

@@ -133,7 +133,7 @@ rotate_ask(struct writeset *ws, const struct job *ask, struct job *out)
 	j.state = JOB_WAITING;
 	j.created_ms = j.updated_ms = now;
 	/* T1: what is made from now on is new enough; what was made in this very second may be not. */
-	j.floor_ms = now - (int64_t)j.older_s * 1000;
+	j.floor_ms = j.retire ? 0 : now - (int64_t)j.older_s * 1000;	/* to retire makes no keys */
 	j.floor_epoch = overlay_root(ws->overlay)->epoch + 1;
 	if ((rc = estimate(ws, &j)) != STATUS_OK || (rc = job_save(ws, &j)) != STATUS_OK)
 		return rc;

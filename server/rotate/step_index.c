@@ -4,6 +4,7 @@
  */
 
 #include "pdvault/v1/subject.pb-c.h"
+#include "server/clock.h"
 #include "server/mutant.h"
 #include "server/rotate/step_internal.h"
 #include "server/store/lookup_list.h"
@@ -24,6 +25,18 @@ change(struct step *s, enum writeset_root what)
 	writeset_reset(s->ws);
 	if (rc == STATUS_OK)
 		s->job->step++;
+	return rc;
+}
+
+/* The clock may have been set back since it was asked for: what is made now is new enough, by today's clock. */
+static enum status
+begin(struct step *s)
+{
+	enum status rc = change(s, WRITESET_INDEX_BEGINS);
+	int64_t made = overlay_root(s->ws->overlay)->index_ms;
+
+	if (rc == STATUS_OK && made < s->job->floor_ms)
+		s->job->floor_ms = made;
 	return rc;
 }
 
@@ -99,12 +112,13 @@ enum status
 step_index(struct step *s)
 {
 	enum status rc = STATUS_OK;
+	int64_t made;
 
 	switch (s->job->step) {
 	case BEGIN:
 		/* One that was cut short by a cancelled job is ended by the next. */
 		if (!lookup_has_before(overlay_root(s->ws->overlay)) || mutant(index_key_kept))
-			return change(s, WRITESET_INDEX_BEGINS);
+			return begin(s);
 		s->job->step = MOVE;
 		return STATUS_OK;
 	case MOVE:
@@ -121,7 +135,8 @@ step_index(struct step *s)
 		if ((rc = change(s, WRITESET_INDEX_ENDS)) != STATUS_OK)
 			return rc;
 		/* What another job had begun is ended by this one; its own key must be a newer one. */
-		s->ended = overlay_root(s->ws->overlay)->index_ms >= s->job->floor_ms;
+		made = overlay_root(s->ws->overlay)->index_ms;
+		s->ended = made >= s->job->floor_ms && made <= clock_wall_ms();
 		if (!s->ended) {
 			s->job->step = BEGIN;
 			s->job->cursor_len = 0;

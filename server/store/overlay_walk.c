@@ -150,7 +150,9 @@ overlay_walk(struct overlay *o, struct overlay_walker *w)
 		/* A page and those above it, each with what it was; a keyring or bucket. */
 		if (rc != STATUS_OK || overlay_room(o) < OVERLAY_ROOM_KEYRING + OVERLAY_ROOM_ENTRY)
 			break;
-		if ((rc = visit(o, w, key)) != STATUS_OK)
+		if (key.len >= sizeof(w->from))
+			rc = STATUS_CORRUPT;	/* of no tree */
+		if (rc != STATUS_OK || (rc = visit(o, w, key)) != STATUS_OK)
 			break;
 		memcpy(w->from, key.p, key.len);
 		w->from[key.len] = 0;

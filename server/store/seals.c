@@ -234,6 +234,18 @@ seals_found(struct seals *s, unsigned i, bool opens)
 	must(pthread_mutex_unlock(&s->lock) == 0);
 }
 
+/* Whether the recovery key that the anchor is wrapped for is the one of the configuration. */
+static bool
+is_same_recovery(struct provider *p, const struct anchor_seal *seal)
+{
+	struct provider_kek *kek = secret_alloc(sizeof(*kek));
+	bool same = kek != NULL && !provider_kind_of(p)->opens && provider_create(p, kek) == STATUS_OK &&
+	    seal_key_equal(&kek->key, &seal->key);
+
+	secret_free(kek, sizeof(*kek));
+	return same;
+}
+
 void
 seals_ended(struct seals *s, unsigned i, bool ended)
 {
@@ -245,6 +257,31 @@ seals_ended(struct seals *s, unsigned i, bool ended)
 	atomic_store(&s->ended, all);
 }
 
+/* S4 for one: what is left of versions of before dies. */
+static void
+settle_one(struct seals *s, unsigned i, const struct anchor_seal *seal)
+{
+	struct provider *p = s->provider[i];
+	const char *name = provider_name(p);
+
+	if (seal == NULL) {
+		/* Of one that was removed while its device was away, or on its way in. */
+		seals_ended(s, i, !provider_has_versions(p));
+		log_event(LOG_SEAL_CHANGED, LOG_S(NAME, name),
+		    LOG_S(WHAT, "it is configured and not in use: pdvault seal add"));
+	} else if (seal->kind == ANCHOR_SEAL_RECOVERY) {
+		if (!is_same_recovery(p, seal))
+			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "the anchor is wrapped for another "
+			    "recovery key than the configuration names: pdvault seal remove, then seal add"));
+	} else if (s->opened[i]) {
+		seals_ended(s, i, provider_keep(p, seal->id) == STATUS_OK);
+	} else {
+		seals_ended(s, i, false);	/* what is away may have a version of before */
+		log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that the anchor "
+		    "is wrapped for: it is away, another version, or another passphrase"));
+	}
+}
+
 void
 seals_settle(struct vault *v)
 {
@@ -253,23 +290,10 @@ seals_settle(struct vault *v)
 
 	atomic_store(&s->ended, true);
 	for (unsigned i = 0; i < s->count; i++) {
-		const char *name = provider_name(s->provider[i]);
-		const struct anchor_seal *seal = seals_find(all, name);
-		bool opens = seal != NULL && seal->kind == ANCHOR_SEAL_KEK && gave(s, seal);
+		const struct anchor_seal *seal = seals_find(all, provider_name(s->provider[i]));
 
-		seals_found(s, i, opens);
-		if (seal == NULL) {
-			log_event(LOG_SEAL_CHANGED, LOG_S(NAME, name),
-			    LOG_S(WHAT, "it is configured and not in use: pdvault seal add"));
-			continue;
-		}
-		if (seal->kind != ANCHOR_SEAL_KEK)
-			continue;
-		if (!opens)
-			log_event(LOG_SEAL, LOG_S(NAME, name), LOG_S(WHAT, "it does not give the key that "
-			    "the anchor is wrapped for: it is away, another version, or another passphrase"));
-		else	/* S4 */
-			seals_ended(s, i, provider_keep(s->provider[i], seal->id) == STATUS_OK);
+		seals_found(s, i, seal != NULL && seal->kind == ANCHOR_SEAL_KEK && gave(s, seal));
+		settle_one(s, i, seal);
 	}
 	forget_keks(s);
 	seals_note(v);
@@ -281,9 +305,12 @@ seals_class(struct vault *v, uint64_t epoch, char anchor)
 {
 	char dead = (char)atomic_load(&v->seals->dead_class);
 
-	/* The keys died with the slot of the epoch before, and those before it. */
+	/*
+	 * The keys died with the slot of the epoch before, and those before it, back to one that nobody
+	 * remembers: one of those that opens with a lasting secret is enough.
+	 */
 	if (!atomic_load(&v->seals->ended) || atomic_load(&v->seals->since) < epoch ||
-	    atomic_load(&v->seals->lasting) >= epoch || dead == 0)
+	    atomic_load(&v->seals->lasting) != 0 || dead == 0)
 		return anchor;
 	if (dead < anchor)
 		return dead;

@@ -71,6 +71,24 @@ give_up(struct vault *v, struct seals_change *c)
 	must(pthread_mutex_unlock(&v->seals->work) == 0);
 }
 
+/* Whether it gives the key that the anchor is wrapped for. STATUS_SEAL: another; else as provider_open(). */
+static enum status
+gives(struct provider *p, const struct anchor_seal *s)
+{
+	struct provider_kek *all = secret_alloc(PROVIDER_VERSIONS_MAX * sizeof(*all));
+	enum status rc = STATUS_NO_MEMORY, found = STATUS_SEAL;
+	unsigned count = 0;
+
+	if (all == NULL)
+		return rc;
+	rc = provider_open(p, all, &count);
+	for (unsigned i = 0; i < count && rc == STATUS_OK; i++)
+		if (memcmp(s->id, all[i].id, PROVIDER_ID_LEN) == 0 && seal_key_equal(&s->key, &all[i].key))
+			found = STATUS_OK;
+	secret_free(all, PROVIDER_VERSIONS_MAX * sizeof(*all));
+	return rc == STATUS_OK ? found : rc;
+}
+
 static bool
 is_too_soon(const struct provider *p, const struct anchor_seal *s)
 {
@@ -90,8 +108,12 @@ renew_one(struct seals_change *c, struct provider *p, struct anchor_seal *s, str
 		return STATUS_REFUSED;
 	if (is_too_soon(p, s))
 		return STATUS_TOO_SOON;
-	/* S1; what a crash left between two versions is ended first. */
-	if ((rc = provider_keep(p, s->id)) != STATUS_OK || (rc = provider_renew(p, kek)) != STATUS_OK)
+	/*
+	 * S1; what a crash left between two versions is ended first. What does not give the key in use is
+	 * another passphrase, or another file, and its next version would be one that nobody has.
+	 */
+	if ((rc = provider_keep(p, s->id)) != STATUS_OK || (rc = gives(p, s)) != STATUS_OK ||
+	    (rc = provider_renew(p, kek)) != STATUS_OK)
 		return rc;
 	memcpy(old, s->id, sizeof(old));
 	note_death(p, c->next);
@@ -184,6 +206,15 @@ first_version(struct provider *p, struct provider_kek *kek, bool *made)
 	return rc;
 }
 
+static bool
+has_id(const struct anchor_seals *all, const uint8_t *id)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		if (memcmp(all->seal[i].id, id, PROVIDER_ID_LEN) == 0)
+			return true;
+	return false;
+}
+
 enum status
 seals_add(struct vault *v, const char *name, struct seals_change *c)
 {
@@ -198,6 +229,9 @@ seals_add(struct vault *v, const char *name, struct seals_change *c)
 	    STATUS_REFUSED : take_offer(v->seals, p, &taken);
 	if (rc == STATUS_OK)
 		rc = first_version(p, kek, &made);
+	/* Another seal has that very file, and what is done to one would be done to both. */
+	if (rc == STATUS_OK && has_id(c->next, kek->id))
+		rc = STATUS_REFUSED;
 	if (rc != STATUS_OK) {
 		drop_offer(v->seals, name);
 		if (taken)
@@ -207,8 +241,11 @@ seals_add(struct vault *v, const char *name, struct seals_change *c)
 	}
 	seals_fill(&c->next->seal[c->next->count++], p, kek, 0);
 	concern(c, p, no_id, kek->id);
-	if (!made)	/* it is not ours to destroy */
+	if (!made) {
+		/* It is not ours to destroy, and may have been in use before. */
 		memcpy(c->old[0], kek->id, PROVIDER_ID_LEN);
+		c->next->seal[c->next->count - 1].since = 1;
+	}
 out:
 	secret_free(kek, sizeof(*kek));
 	return rc;
@@ -248,13 +285,16 @@ out:
 	return rc;
 }
 
-/* Whether one is left that opens while nobody has a recovery secret. */
+/* Whether one is left that opens now, while nobody has a recovery secret. */
 static bool
-one_opens(const struct anchor_seals *all)
+one_opens(const struct seals *s, const struct anchor_seals *all)
 {
-	for (unsigned i = 0; i < all->count; i++)
-		if (all->seal[i].kind == ANCHOR_SEAL_KEK)
+	for (unsigned i = 0; i < all->count; i++) {
+		struct provider *p = seals_provider(s, all->seal[i].name);
+
+		if (p != NULL && all->seal[i].kind == ANCHOR_SEAL_KEK && gives(p, &all->seal[i]) == STATUS_OK)
 			return true;
+	}
 	return false;
 }
 
@@ -273,13 +313,13 @@ seals_remove(struct vault *v, const char *name, struct seals_change *c)
 		return STATUS_ABSENT;
 	}
 	at = (unsigned)(s - c->next->seal);
-	/* Where its provider is gone nobody knows what became of the key. */
-	note_death(p, c->next);
+	/* Where its provider is gone, or does not give the key, nobody knows what became of it. */
+	note_death(p != NULL && gives(p, s) == STATUS_OK ? p : NULL, c->next);
 	if (p != NULL)
 		concern(c, p, s->id, no_id);
 	memmove(s, s + 1, (c->next->count - at - 1) * sizeof(*s));
 	sodium_memzero(&c->next->seal[--c->next->count], sizeof(*s));
-	if (!one_opens(c->next)) {
+	if (!one_opens(v->seals, c->next)) {
 		c->count = 0;
 		give_up(v, c);
 		return STATUS_REFUSED;
@@ -364,32 +404,15 @@ seals_finish(struct vault *v, const char *name, bool removed)
 	return all;
 }
 
-/* Whether it gives the key that the anchor is wrapped for. */
-static bool
-gives(struct provider *p, const struct anchor_seal *s, struct provider_kek *room)
-{
-	unsigned count = 0;
-
-	if (provider_open(p, room, &count) != STATUS_OK)
-		return false;
-	for (const struct provider_kek *v = room; v < room + count; v++)
-		if (memcmp(s->id, v->id, PROVIDER_ID_LEN) == 0 && seal_key_equal(&s->key, &v->key))
-			return true;
-	return false;
-}
-
 bool
 seals_test(struct vault *v)
 {
-	struct provider_kek *kek = secret_alloc(PROVIDER_VERSIONS_MAX * sizeof(*kek));
 	struct seals *s = v->seals;
 	struct seals_change c;
 	unsigned failing = 0;
 
-	if (kek == NULL || begin(v, &c) != STATUS_OK) {
-		secret_free(kek, PROVIDER_VERSIONS_MAX * sizeof(*kek));
+	if (begin(v, &c) != STATUS_OK)
 		return false;
-	}
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct anchor_seal *seal = seals_find(c.next, provider_name(s->provider[i]));
 		bool opens;
@@ -398,62 +421,19 @@ seals_test(struct vault *v)
 			seals_found(s, i, false);	/* for its class */
 			continue;
 		}
-		opens = gives(s->provider[i], seal, kek);
+		opens = gives(s->provider[i], seal) == STATUS_OK;
 		seals_found(s, i, opens);
 		failing += !opens;
+		/* What was away when its version of before was to die. */
+		if (opens && s->left[i])
+			seals_ended(s, i, provider_keep(s->provider[i], seal->id) == STATUS_OK);
 		if (!opens)
 			log_event(LOG_SEAL, LOG_S(NAME, seal->name),
 			    LOG_S(WHAT, "it does not give the key that the anchor is wrapped for"));
 	}
 	give_up(v, &c);
-	secret_free(kek, PROVIDER_VERSIONS_MAX * sizeof(*kek));
 	metrics_set(METRIC_SEALS_FAILING, failing);
 	if (failing == 0)
 		metrics_set(METRIC_SEAL_TESTED, (uint64_t)clock_wall_ms() / 1000);
 	return failing == 0;
-}
-
-enum status
-seals_offer(struct vault *v, const char *name, struct bytes secret)
-{
-	struct seals *s = v->seals;
-	enum status rc = STATUS_ABSENT;
-
-	if (secret.len > PROVIDER_SECRET_MAX)
-		return STATUS_CONFIG;
-	must(pthread_mutex_lock(&s->lock) == 0);
-	if (seals_provider(s, name) != NULL)
-		rc = STATUS_OK;
-	if (rc == STATUS_OK && secret.len > 0) {
-		sodium_memzero(s->offered, sizeof(*s->offered));	/* one of before may have been longer */
-		(void)snprintf(s->offered->name, sizeof(s->offered->name), "%s", name);
-		memcpy(s->offered->secret, secret.p, secret.len);
-		s->offered->len = secret.len;
-	}
-	must(pthread_mutex_unlock(&s->lock) == 0);
-	return rc;
-}
-
-enum status
-seals_learn(struct vault *v, const struct vault_options *o)
-{
-	struct seals *s = v->seals;
-	enum status rc = STATUS_OK;
-	unsigned at;
-
-	/* Without work: a device that hangs must not keep the main thread from its signals. */
-	must(pthread_mutex_lock(&s->lock) == 0);
-	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
-		at = s->count;
-		if (seals_provider(s, o->seal[i].name) != NULL)
-			continue;
-		if ((rc = seals_make(&o->seal[i], &s->provider[at])) != STATUS_OK)
-			break;
-		s->class[at] = PROVIDER_LASTING;
-		s->class_why[at] = "it was not asked yet";
-		atomic_store(&s->count, at + 1);
-		atomic_fetch_add(&s->asked, 1);	/* by whom it may wait */
-	}
-	must(pthread_mutex_unlock(&s->lock) == 0);
-	return rc;
 }

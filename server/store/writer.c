@@ -46,6 +46,7 @@ struct writer {
 	struct idempotency_sweep sweep;
 	bool littered;			/* as far as the last sweep saw */
 	unsigned batch_max;		/* smaller when the last did not fit together */
+	bool tight;			/* there was no room for the last with those that are modest */
 	uint64_t mended_ns, verified_ns;
 };
 
@@ -105,7 +106,7 @@ admit(struct writer *w, const struct write_job *job, uint64_t now)
 		return STATUS_EXPIRED;
 	if ((atomic_load(&w->vault->trouble) & ~(unsigned)VAULT_FULL) != 0)
 		return STATUS_READ_ONLY;
-	return is_full(w) && !job->erasure ? STATUS_FULL : STATUS_OK;
+	return (is_full(w) && !job->erasure) || (w->tight && job->modest) ? STATUS_FULL : STATUS_OK;
 }
 
 /* K1 for one job. */
@@ -126,6 +127,7 @@ struct take {
 	uint64_t begun_ns;
 	unsigned taken, applied;
 	struct write_job *rest;
+	bool modest;		/* one that is was applied */
 };
 
 /*
@@ -135,7 +137,7 @@ struct take {
 static struct take
 collect(struct writer *w, struct write_job *jobs)
 {
-	struct take t = { clock_monotonic_ns(), 0, 0, jobs };
+	struct take t = { .begun_ns = clock_monotonic_ns(), .rest = jobs };
 
 	while (t.rest != NULL && t.taken < w->batch_max && !overlay_is_spoiled(w->overlay)) {
 		struct write_job *job = t.rest;
@@ -145,6 +147,7 @@ collect(struct writer *w, struct write_job *jobs)
 		if (t.taken > 0 && (job->rc == STATUS_NO_MEMORY || overlay_is_spoiled(w->overlay)))
 			break;
 		t.applied += job->rc == STATUS_OK;
+		t.modest |= job->rc == STATUS_OK && job->modest;
 		t.taken++;
 		t.rest = job->next;
 	}
@@ -254,6 +257,11 @@ again(struct writer *w, const struct take *t, enum status rc)
 	bool spoiled = overlay_is_spoiled(w->overlay);
 
 	w->batch_max = WRITER_BATCH_MAX;
+	if (rc == STATUS_FULL && t->modest) {
+		w->tight = true;
+		return true;
+	}
+	w->tight = false;
 	if (rc == STATUS_FULL && !is_full(w)) {
 		enter_full(w);
 		return true;

@@ -36,6 +36,7 @@ struct write_job {
 	void (*done)(struct write_job *job, enum status rc, uint64_t epoch);
 	uint64_t deadline_ns;		/* CLOCK_MONOTONIC; later it is dropped with STATUS_EXPIRED */
 	bool erasure;			/* may use the reserve of a full store */
+	bool modest;			/* where it finds no room it alone is refused: it asks for less then */
 
 	struct write_job *next;		/* the writer's */
 	uint64_t queued_ns;

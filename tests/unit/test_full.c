@@ -13,9 +13,9 @@
 #include <time.h>
 
 #include "fault.h"
+#include "rotate_bed.h"
 #include "scratch.h"
 #include "server/clock.h"
-#include "vault_bed.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define ATTRIBUTES 30u
@@ -162,12 +162,40 @@ full_disk(void **state)
 		assert_int_equal(vault_bed_get(&bed, ids[i]), i < 20 ? STATUS_ERASED : STATUS_OK);
 }
 
+/* A step that needs more room than there is takes less of it: who writes meanwhile is not refused. */
+static void
+rotation(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	struct job j = { .kind = JOB_SUBJECTS };
+	struct rotate *r;
+	uint8_t id[16];
+
+	(void)state;
+	fill();
+	for (unsigned i = 0; i < 60; i++)
+		assert_int_equal(vault_bed_erase(&bed, ids[i]), STATUS_OK);
+	assert_true(becomes_writable(5000));
+	assert_int_equal(rotate_bed_ask(&bed, &j, &j), STATUS_OK);
+	r = rotate_bed_runner(&bed, ROTATE_FULL);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(vault_bed_create(&bed, 6000 + i, id), STATUS_OK);
+		(void)nanosleep(&pause, NULL);
+	}
+	rotate_bed_wait(&bed, &j);
+	assert_true(rotate_stop(r, 30000));
+	rotate_bed_assert_done(&bed, &j);
+	assert_int_equal(j.damaged, 0);
+	assert_null(vault_read_only(bed.vault));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(full_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(rotation, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,7 +340,9 @@ kept_before(void **state)
 	j = (struct job){ .kind = JOB_SUBJECTS, .category = CATEGORY_CONTENT, .retire = true };
 	rotate_bed_run(&bed, &j, 9, &j);
 	rotate_bed_look(&bed, &after);
+	rotate_bed_assert_done(&bed, &j);
 	assert_int_equal(j.done, 1);
+	assert_int_equal(j.floor_ms, 0);	/* of the keys that stay it says nothing */
 	k = rotate_bed_keyring(&after, id[6]);
 	assert_memory_equal(k->category, old->category, sizeof(k->category));
 	assert_int_equal(k->before[0].state, CATEGORY_UNUSED);

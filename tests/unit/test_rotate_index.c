@@ -220,6 +220,34 @@ work_meanwhile(void **state)
 	assert_int_equal(j.damaged, 0);
 }
 
+static enum status
+ask_later(struct writeset *ws, void *arg)
+{
+	struct job *j = arg;
+	enum status rc = rotate_ask(ws, &index_job, j);
+
+	j->floor_ms += 3600000;
+	return rc == STATUS_OK ? job_save(ws, j) : rc;
+}
+
+/* The clock was an hour ahead when it was asked for: it comes to an end, and says no more than is true. */
+static void
+asked_in_the_future(void **state)
+{
+	unsigned steps = 0;
+	struct key was;
+	struct job j;
+
+	(void)state;
+	rotate_bed_look(&bed, &keys);
+	was = keys.root.index;
+	assert_int_equal(rotate_bed_do(&bed, ask_later, &j), STATUS_OK);
+	for (; job_is_open(&j) && steps < 200; steps++)
+		assert_int_equal(rotate_bed_step(&bed, &j, 20), STATUS_OK);
+	assert_rotated(&j, 4 * PEOPLE);
+	assert_false(seal_key_equal(&keys.root.index, &was));
+}
+
 /* A phone has room for 64 subjects, under both keys together. */
 static void
 crowd(void **state)
@@ -451,6 +479,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(every_moment), TEST(work_meanwhile), TEST(crowd),
+		TEST(asked_in_the_future),
 		TEST(cancelled), TEST(paused), TEST(left_over), TEST(damaged_identity), TEST(damaged_bucket) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

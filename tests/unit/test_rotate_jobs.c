@@ -453,12 +453,36 @@ schedule(void **state)
 	must(pthread_cond_destroy(&r.wake) == 0 && pthread_mutex_destroy(&r.lock) == 0);
 }
 
+static void
+make_later(struct keyring *k, void *arg)
+{
+	(void)arg;
+	bytes_put32(k->category[SUBJECT_IDENTITY - 1].made, (uint32_t)(clock_wall_ms() / 1000) + 86400);
+}
+
+/* The clock was a day ahead when it was made: how old it is nobody knows. */
+static void
+made_in_the_future(void **state)
+{
+	struct job j;
+
+	(void)state;
+	rotate_bed_edit(&bed, id[6], make_later, NULL);
+	rotate_bed_look(&bed, &before);
+	rotate_bed_run(&bed, &(struct job){ .kind = JOB_SUBJECTS }, 9, &j);
+	rotate_bed_look(&bed, &after);
+	rotate_bed_assert_done(&bed, &j);
+	assert_false(seal_key_equal(&rotate_bed_keyring(&before, id[6])->category[0].key,
+	    &rotate_bed_keyring(&after, id[6])->category[0].key));
+}
+
 int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(rows), TEST(statements), TEST(what_may_be_asked),
-		TEST(how_many), TEST(wishes), TEST(rate), TEST(read_only), TEST(no_memory), TEST(schedule) };
+		TEST(how_many), TEST(wishes), TEST(rate), TEST(read_only), TEST(no_memory), TEST(schedule),
+		TEST(made_in_the_future) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

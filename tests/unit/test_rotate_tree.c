@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "raw_store.h"
 #include "rotate_bed.h"
 #include "scratch.h"
 #include "server/store/ledger.h"
@@ -82,6 +83,37 @@ tree(void **state)
 	}
 }
 
+/* A row that is none, whose key is longer than any of a tree: the job ends there, and nothing else. */
+static void
+a_long_key(void **state)
+{
+	static const char *const tables[] = { "keyrings", "buckets", "nodes" };
+	uint8_t key[500];
+	struct raw_store raw;
+	struct job j;
+
+	(void)state;
+	memset(key, 1, sizeof(key));
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		vault_bed_stop(&bed);
+		raw_store_open(&raw, bed.store);
+		raw_store_put(&raw, tables[i], bytes_of(key, sizeof(key)), bytes_of(key, 100));
+		raw_store_close(&raw);
+		assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+		rotate_bed_run(&bed, &(struct job){ .kind = JOB_TREE }, 9, &j);
+		assert_int_equal(j.state, JOB_FAILED);
+		assert_string_equal(j.failure, status_reason(STATUS_CORRUPT));
+		assert_int_equal(vault_bed_get(&bed, id[0]), STATUS_OK);
+		vault_bed_stop(&bed);
+		raw_store_open(&raw, bed.store);
+		raw_store_delete(&raw, tables[i], bytes_of(key, sizeof(key)));
+		raw_store_close(&raw);
+		assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	}
+	rotate_bed_run(&bed, &(struct job){ .kind = JOB_TREE }, 9, &j);
+	rotate_bed_assert_done(&bed, &j);
+}
+
 /* An empty vault has nothing that could be old. */
 static void
 nobody(void **state)
@@ -146,8 +178,8 @@ int
 main(void)
 {
 #define TEST(f, setup) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(tree, setup), TEST(signing, setup_empty),
-		TEST(nobody, setup_empty) };
+	const struct CMUnitTest tests[] = { TEST(tree, setup), TEST(a_long_key, setup),
+		TEST(signing, setup_empty), TEST(nobody, setup_empty) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,8 @@ a_dead_seal_counts_when_all_are_dead(void **state)
 {
 	static const struct { uint64_t since, lasting; char dead; bool ended; char anchor, want; } rows[] = {
 		{ 10, 0, 'A', true, 'C', 'A' },
-		{ 11, 9, 'A', true, 'C', 'A' },
+		{ 11, 0, 'A', true, 'C', 'A' },
+		{ 11, 9, 'A', true, 'C', 'C' },		/* so do slots up to 8, which had the keys, too */
 		{ 9, 0, 'A', true, 'C', 'C' },		/* one that lives wrapped slot 9 */
 		{ 10, 10, 'A', true, 'C', 'C' },	/* slot 9 opens with one that nothing destroyed */
 		{ 10, 0, 'A', false, 'C', 'C' },	/* its destruction is not through */
