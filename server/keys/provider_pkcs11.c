@@ -204,6 +204,8 @@ keep(struct provider *p, const uint8_t *id)
 		provider_complain(p, "the version that is to be kept is not there");
 		return STATUS_CONFIG;
 	}
+	if (rc != STATUS_OK && provider_has_versions(p))
+		provider_complain(p, "is damaged, so that its key stays in the token");
 	if (rc == STATUS_OK) {
 		if ((rc = token_open(p, &t)) == STATUS_OK &&
 		    (id == NULL || (rc = token_has_key(t, &box)) == STATUS_OK))

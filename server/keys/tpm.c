@@ -216,15 +216,18 @@ tpm_is_hardware(const struct provider *p, bool *out)
 	enum status rc = connect_to(p, &t);
 	TSS2_RC rv;
 
+	*out = false;
 	if (rc != STATUS_OK)
 		return rc;
 	must(t != NULL);
 	rv = Esys_GetCapability(t->esys, NO_SESSIONS, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER,
 	    1, NULL, &data);
-	if (rv != TSS2_RC_SUCCESS || data->data.tpmProperties.count == 0) {
+	if (rv != TSS2_RC_SUCCESS) {
 		rc = tpm_failed(t, rv);
 		goto out;
 	}
+	if (data->data.tpmProperties.count == 0)
+		goto out;	/* it does not say: what cannot be told is taken for software */
 	bytes_put32((uint8_t *)maker, data->data.tpmProperties.tpmProperty[0].value);
 	*out = true;
 	for (size_t i = 0; i < sizeof(software) / sizeof(software[0]); i++)

@@ -20,6 +20,8 @@ struct rotate {
 	uint64_t looked_ns, tested_ns;	/* when schedule and seals were last seen to */
 	uint32_t asked;			/* of the vault's, when seals were last tested */
 	uint64_t credit_ns;		/* when the job's rate allows the next step */
+	uint64_t seals_ns;		/* when versions of seals may be made again */
+	uint64_t seals_wait_ns;		/* how long that was; 0: the last were not made in vain */
 };
 
 /* One request to the writer; ${apply} runs there. Waits for it. */

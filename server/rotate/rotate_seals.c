@@ -11,6 +11,9 @@
 
 enum { SWITCHED = 1 };
 
+#define WAIT_LEAST_NS UINT64_C(1000000000)
+#define WAIT_MOST_NS UINT64_C(600000000000)
+
 struct sealing {
 	uint8_t id[JOB_ID_LEN];
 	struct seals_change *change;
@@ -77,6 +80,16 @@ prepare(struct vault *v, const struct job *j, struct seals_change *c)
 	return seals_renew(v, j->seal, c);
 }
 
+/* A version that was made in vain has worn its device: each time it is longer until the next one. */
+static void
+make_less_often(struct rotate *r)
+{
+	r->seals_wait_ns = r->seals_wait_ns == 0 ? WAIT_LEAST_NS : r->seals_wait_ns * 2;
+	if (r->seals_wait_ns > WAIT_MOST_NS)
+		r->seals_wait_ns = WAIT_MOST_NS;
+	r->seals_ns = clock_monotonic_ns() + r->seals_wait_ns;
+}
+
 void
 rotate_seals(struct rotate *r, const struct job *j)
 {
@@ -90,6 +103,8 @@ rotate_seals(struct rotate *r, const struct job *j)
 	/* T4: the switch was made; a crash, or an old slot that could not be erased, came before the end. */
 	if (j->step == SWITCHED) {
 		rc = seals_finish(v, j->seal, j->kind == JOB_SEAL_REMOVE) ? STATUS_OK : STATUS_SEAL;
+	} else if (start < r->seals_ns) {
+		return;
 	} else if ((rc = prepare(v, j, &c)) == STATUS_OK) {
 		rc = rotate_do(r, make_switch, &s);
 		if (rc == STATUS_INDETERMINATE) {
@@ -102,8 +117,11 @@ rotate_seals(struct rotate *r, const struct job *j)
 			return;
 	}
 	/* Full, busy or read only: later. */
-	if (rc == STATUS_FULL || rc == STATUS_BUSY || rc == STATUS_READ_ONLY || rc == STATUS_DRAINING)
+	if (rc == STATUS_FULL || rc == STATUS_BUSY || rc == STATUS_READ_ONLY || rc == STATUS_DRAINING) {
+		make_less_often(r);
 		return;
+	}
+	r->seals_wait_ns = 0;
 	s.why = rc;
 	s.micros = (clock_monotonic_ns() - start) / 1000;
 	(void)!rotate_do(r, finish, &s);

@@ -256,6 +256,29 @@ a_damaged_file_is_told(void **state)
 	    RSA_LEN);
 }
 
+/* Nobody knows which key was its: the file goes, and the log says what does not. */
+static void
+a_damaged_file_leaves_its_key(void **state)
+{
+	struct provider *p = token_usual("damage"), *left;
+	struct provider_kek kek;
+
+	(void)state;
+	assert_int_equal(provider_create(p, &kek), STATUS_OK);
+	provider_copy("damage", "damage.0");
+	provider_write("damage", "pdvpk11", 7);
+	scratch_log_begin();
+	assert_int_equal(provider_keep(p, NULL), STATUS_OK);
+	provider_logged("its key stays in the token", NULL);
+	assert_false(provider_stands("damage"));
+	assert_int_equal(token_objects(), 1);
+	provider_copy("damage.0", "damage");
+	left = token_usual("damage");
+	provider_destroy(left);
+	assert_int_equal(token_objects(), 0);
+	provider_free(p);
+}
+
 static void
 it_lives_as_all_providers_do(void **state)
 {
@@ -295,7 +318,7 @@ main(void)
 		TEST(two_vaults_do_not_meet),
 		TEST(a_forged_file_does_not_open),
 		TEST(a_box_is_bound_to_its_head),
-		TEST(a_damaged_file_is_told),
+		TEST(a_damaged_file_is_told), TEST(a_damaged_file_leaves_its_key),
 		TEST(no_key_stays_in_memory),
 	};
 

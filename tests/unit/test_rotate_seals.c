@@ -13,7 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -294,12 +296,88 @@ anchor_fails_and_restarts(void **state)
 	anchor_fails(true);
 }
 
+/* What keeps the writer, and fills its queue. */
+static sem_t begun, let_go;
+
+static enum status
+keep_waiting(struct write_job *job, struct writeset *ws)
+{
+	(void)job;
+	(void)ws;
+	assert_int_equal(sem_post(&begun), 0);
+	assert_int_equal(sem_wait(&let_go), 0);
+	return STATUS_OK;
+}
+
+static void
+forget(struct write_job *job, enum status rc, uint64_t epoch)
+{
+	(void)job;
+	(void)rc;
+	(void)epoch;
+}
+
+/* Since the last time, in the folder; that they went again is watched, too, or the kernel would say it once. */
+static unsigned
+created_files(int events)
+{
+	char all[16384] __attribute__((aligned(8)));
+	ssize_t len = read(events, all, sizeof(all));
+	unsigned count = 0;
+
+	for (ssize_t at = 0; at < len;) {
+		const struct inotify_event *e = (const void *)(all + at);
+
+		count += (e->mask & IN_CREATE) != 0;
+		at += (ssize_t)(sizeof(*e) + e->len);
+	}
+	return count;
+}
+
+/* While the writer takes nothing, versions are made in vain, and ever less often: each wears a device. */
+static void
+busy(void **state)
+{
+	static struct write_job jobs[4 * WRITER_QUEUE_MAX];
+	const struct timespec look = { .tv_sec = 2, .tv_nsec = 500000000 };
+	int events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	struct job j = { .kind = JOB_SEAL };
+	struct rotate *r;
+	unsigned made, count = 0;
+	enum status rc = STATUS_OK;
+
+	(void)state;
+	assert_int_equal(rotate_bed_ask(&bed, &j, &j), STATUS_OK);
+	assert_int_equal(sem_init(&begun, 0, 0), 0);
+	assert_int_equal(sem_init(&let_go, 0, 0), 0);
+	for (; rc == STATUS_OK; count++) {
+		jobs[count] = (struct write_job){ .apply = keep_waiting, .done = forget,
+			.deadline_ns = UINT64_MAX };
+		rc = writer_submit(bed.writer, &jobs[count]);
+		if (count == 0)
+			assert_int_equal(sem_wait(&begun), 0);
+	}
+	assert_int_equal(rc, STATUS_BUSY);
+	assert_true(inotify_add_watch(events, bed.dir, IN_CREATE | IN_DELETE) >= 0);
+	r = rotate_bed_runner(&bed, 0);
+	(void)nanosleep(&look, NULL);
+	made = created_files(events);
+	while (count-- > 0)
+		assert_int_equal(sem_post(&let_go), 0);
+	rotate_bed_wait(&bed, &j);
+	assert_true(rotate_stop(r, 30000));
+	assert_int_equal(j.state, JOB_DONE);
+	assert_in_range(made, 1, 2);
+	(void)close(events);
+}
+
 int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go),
-		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts) };
+		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts),
+		TEST(busy) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
