@@ -6,33 +6,50 @@
 
 #include "server/clock.h"
 #include "server/rotate/rotate_internal.h"
+#include "server/store/seals_list.h"
 #include "server/store/vault_internal.h"
 
-#define AGAIN_MS 3600000	/* after one that failed or was cancelled */
+#define AGAIN_MS 3600000	/* after one that failed, was cancelled or did not renew all */
 
 struct wanted {
 	enum job_kind kind;
 	uint64_t every;
 };
 
-/*
- * The row's time of the last that is done; -1: one is open, or failed within the last hour. 0: there is
- * none.
- */
+/* Of ${all}, the newest first. */
+static bool
+is_to_wait(const struct job *all, unsigned count, enum job_kind kind, int64_t now)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (all[i].kind == kind && job_is_whole(&all[i]))
+			return job_is_open(&all[i]) || ((all[i].state != JOB_DONE || all[i].damaged > 0) &&
+			    now - all[i].ended_ms < AGAIN_MS);
+	return false;
+}
+
+/* The row's time of the last that is done; 0: there is none. */
 static int64_t
-last_of(const struct job *all, unsigned count, enum job_kind kind, int64_t now)
+last_of(const struct job *all, unsigned count, enum job_kind kind)
 {
 	int64_t last = 0;
 
-	for (unsigned i = 0; i < count; i++) {
-		if (all[i].kind != kind || !job_is_whole(&all[i]))
-			continue;
-		if (job_is_open(&all[i]) || (all[i].state != JOB_DONE && now - all[i].ended_ms < AGAIN_MS))
-			return -1;
-		if (all[i].state == JOB_DONE && all[i].floor_ms > last)
+	for (unsigned i = 0; i < count; i++)
+		if (all[i].kind == kind && job_is_whole(&all[i]) && all[i].state == JOB_DONE &&
+		    all[i].floor_ms > last)
 			last = all[i].floor_ms;
-	}
 	return last;
+}
+
+/* When the oldest key of that kind was made, as far as it can have another one; 0: it cannot. */
+static int64_t
+made_ms(struct vault *v, const struct job *all, unsigned count, enum job_kind kind)
+{
+	int64_t last;
+
+	if (kind == JOB_SEAL)	/* one of them may have been away then */
+		return seals_oldest_ms(v);
+	last = last_of(all, count, kind);
+	return last != 0 ? last : vault_created_ms(v);
 }
 
 static enum status
@@ -52,17 +69,16 @@ rotate_schedule(struct rotate *r)
 	struct wanted wanted[] = { { JOB_SEAL, e->seal }, { JOB_SUBJECTS, e->subjects },
 		{ JOB_INDEX, e->index }, { JOB_TREE, e->tree }, { JOB_SIGNING, e->signing } };
 	struct job *all = calloc(JOB_ROWS_MAX, sizeof(*all));
-	int64_t now = clock_wall_ms(), made = vault_created_ms(r->o.vault);
+	int64_t now = clock_wall_ms();
 	unsigned count = 0;
 
 	if (all == NULL || job_list(r->o.vault, NULL, all, JOB_ROWS_MAX, &count) != STATUS_OK)
 		goto out;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		int64_t last = last_of(all, count, wanted[i].kind, now);
+		int64_t made = made_ms(r->o.vault, all, count, wanted[i].kind);
 
-		/* The keys of a new vault are as old as it is. */
-		last = last == 0 ? made : last;
-		if (wanted[i].every != 0 && last >= 0 && now - last >= (int64_t)wanted[i].every)
+		if (wanted[i].every != 0 && made != 0 && now - made >= (int64_t)wanted[i].every &&
+		    !is_to_wait(all, count, wanted[i].kind, now))
 			(void)!rotate_do(r, ask, &wanted[i]);
 	}
 out:

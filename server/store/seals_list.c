@@ -51,3 +51,21 @@ seals_list(struct vault *v, struct seals_info *out)
 	must(pthread_mutex_unlock(&s->lock) == 0);
 	return n;
 }
+
+int64_t
+seals_oldest_ms(struct vault *v)
+{
+	struct seals *s = v->seals;
+	int64_t oldest = 0;
+
+	must(pthread_mutex_lock(&s->lock) == 0);
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct anchor_seal *seal = seals_find(s->now, provider_name(s->provider[i]));
+
+		if (seal != NULL && s->opened[i] && provider_kind_of(s->provider[i])->renews &&
+		    (oldest == 0 || seal->made_ms < oldest))
+			oldest = seal->made_ms;
+	}
+	must(pthread_mutex_unlock(&s->lock) == 0);
+	return oldest;
+}

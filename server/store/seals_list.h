@@ -21,4 +21,10 @@ struct seals_info {
 /* All that are configured or in use, into out[2 * PROVIDER_MAX]. Any thread. */
 unsigned seals_list(struct vault *v, struct seals_info *out);
 
+/*
+ * When the oldest version in use was made, ms since 1970, of those that can be followed by another one and gave
+ * their key when they were tested last; 0: there is none. Any thread.
+ */
+int64_t seals_oldest_ms(struct vault *v);
+
 #endif /* SERVER_STORE_SEALS_LIST_H */

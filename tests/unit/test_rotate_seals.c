@@ -24,6 +24,7 @@
 #include "scratch.h"
 #include "server/clock.h"
 #include "server/rotate/rotate_internal.h"
+#include "server/store/seals_list.h"
 #include "server/store/vault_internal.h"
 
 #define LINE 112u		/* of a key file */
@@ -296,6 +297,45 @@ anchor_fails_and_restarts(void **state)
 	anchor_fails(true);
 }
 
+/* One that was away when all had another version is due when it is back; until then it makes nothing due. */
+static void
+due(void **state)
+{
+	struct rotate r = { .o = { .vault = bed.vault, .writer = bed.writer, .every.seal = 1 },
+		.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+	struct job j, all[8];
+	char away[340];
+	int64_t first, both;
+	unsigned count = 0;
+
+	(void)state;
+	run(JOB_SEAL_ADD, "second", &j);
+	both = seals_oldest_ms(bed.vault);
+	assert_true(both > 0);
+	(void)snprintf(away, sizeof(away), "%s.away", second);
+	assert_int_equal(rename(second, away), 0);
+	assert_false(seals_test(bed.vault));
+	run(JOB_SEAL, "", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	assert_int_equal(j.damaged, 1);
+	first = seals_oldest_ms(bed.vault);
+	assert_true(first > both);
+	rotate_schedule(&r);		/* not at once again */
+	assert_int_equal(job_list(bed.vault, NULL, all, 8, &count), STATUS_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(rename(away, second), 0);
+	assert_true(seals_test(bed.vault));
+	assert_true(seals_oldest_ms(bed.vault) < first);
+	run(JOB_SEAL, "", &j);
+	assert_int_equal(j.damaged, 0);
+	assert_true(seals_oldest_ms(bed.vault) > first);
+	rotate_schedule(&r);
+	assert_int_equal(job_list(bed.vault, NULL, all, 8, &count), STATUS_OK);
+	assert_int_equal(count, 4);
+	assert_int_equal(all[0].kind, JOB_SEAL);
+	assert_string_equal(all[0].principal, "schedule");
+}
+
 /* What keeps the writer, and fills its queue. */
 static sem_t begun, let_go;
 
@@ -377,7 +417,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go),
 		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts),
-		TEST(busy) };
+		TEST(due), TEST(busy) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
