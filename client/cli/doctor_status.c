@@ -61,7 +61,7 @@ judge_class(const struct pdv_status *s, struct findings *l)
 static void
 judge_vault_class(const struct pdv_status *s, struct findings *l)
 {
-	struct findings_line line = {FINDINGS_OK, "class", NULL};
+	struct findings_line line = {FINDINGS_OK, "vault_class", NULL};
 
 	findings_add(l, &line, "%s (%s)", s->class_, s->class_reason);
 }

@@ -79,7 +79,7 @@ healthy(void)
 static void
 well(void **state)
 {
-	static const char *const checks[] = { "writes", "anchor_class", "class", "seals", "jobs",
+	static const char *const checks[] = { "writes", "anchor_class", "vault_class", "seals", "jobs",
 		"settled", "filling", "data_backup", "key_backup", "backup_verify",
 		"backup_drill" };
 	const struct pdv_status s = healthy();
