@@ -195,6 +195,38 @@ come_and_go(void **state)
 	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
 }
 
+/* Paused or given up when the runner has taken it up already: nothing comes of it, and nothing is left. */
+static void
+unwanted(void **state)
+{
+	static const struct job asks[] = { { .kind = JOB_SEAL }, { .kind = JOB_SEAL_ADD, .seal = "second" },
+		{ .kind = JOB_SEAL, .seal = "nobody" } };
+	struct rotate r = { .o = { .vault = bed.vault, .writer = bed.writer },
+		.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+	uint64_t epoch = vault_epoch(bed.vault);
+	struct held key = hold(bed.key);
+	struct job taken, j;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		enum rotate_wish wish = i < 3 ? ROTATE_CANCEL : ROTATE_PAUSE;
+
+		assert_int_equal(rotate_bed_ask(&bed, &asks[i % 3], &taken), STATUS_OK);
+		j = taken;
+		assert_int_equal(rotate_bed_wish(&bed, wish, &j), STATUS_OK);
+		rotate_seals(&r, &taken);
+		assert_int_equal(job_get(bed.vault, taken.id, &j), STATUS_OK);
+		/* One that can never be done may fail while it is paused. */
+		assert_int_equal(j.state,
+		    wish == ROTATE_CANCEL ? JOB_CANCELLED : i < 5 ? JOB_PAUSED : JOB_FAILED);
+		assert_true(j.signer == 0 && j.step == 0);
+		assert_int_equal(vault_epoch(bed.vault), epoch);
+		assert_false(is_there(bed.key, ".next") || is_there(second, ""));
+		assert_int_equal(bed.vault->seals->now->count, 1);
+	}
+	assert_false(is_destroyed(&key));
+}
+
 /* The seals that count, after a restart: each alone opens, and of each there is one version. */
 static void
 assert_whole(bool with_second)
@@ -299,7 +331,7 @@ int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go),
+	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go), TEST(unwanted),
 		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
