@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <time.h>
+
 #include "rotate_bed.h"
 #include "scratch.h"
 #include "server/store/ledger.h"
@@ -120,6 +122,33 @@ resumed(void **state)
 	assert_int_equal(j.done, before.rows);
 }
 
+/* One that is paused stays so, whoever comes; the end of it comes when it is wanted. */
+static void
+paused(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 300000000 };
+	struct rotate *r;
+	struct job j;
+	uint64_t done;
+
+	(void)state;
+	rotate_bed_look(&bed, &before);
+	assert_int_equal(rotate_bed_ask(&bed, &(struct job){ .kind = JOB_TREE }, &j), STATUS_OK);
+	assert_int_equal(rotate_bed_step(&bed, &j, 3), STATUS_OK);
+	done = j.done;
+	assert_int_equal(rotate_bed_wish(&bed, ROTATE_PAUSE, &j), STATUS_OK);
+	vault_bed_restart(&bed);
+	r = rotate_bed_runner(&bed, 0);
+	(void)nanosleep(&pause, NULL);
+	assert_int_equal(job_get(bed.vault, j.id, &j), STATUS_OK);
+	assert_true(j.state == JOB_PAUSED && j.done == done);
+	assert_int_equal(rotate_bed_wish(&bed, ROTATE_RESUME, &j), STATUS_OK);
+	rotate_bed_wait(&bed, &j);
+	assert_true(rotate_stop(r, 30000));
+	rotate_bed_assert_done(&bed, &j);
+	assert_int_equal(j.done, before.rows);
+}
+
 /* An empty vault has nothing that could be old. */
 static void
 nobody(void **state)
@@ -185,8 +214,7 @@ main(void)
 {
 #define TEST(f, setup) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(tree, setup), TEST(totals, setup), TEST(resumed, setup),
-		TEST(signing, setup_empty),
-		TEST(nobody, setup_empty) };
+		TEST(paused, setup), TEST(signing, setup_empty), TEST(nobody, setup_empty) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
