@@ -21,6 +21,7 @@
 #include "rotate_bed.h"
 #include "scratch.h"
 #include "server/clock.h"
+#include "server/metrics.h"
 #include "server/rotate/rotate_internal.h"
 #include "server/store/vault_internal.h"
 
@@ -227,6 +228,81 @@ unwanted(void **state)
 	assert_false(is_destroyed(&key));
 }
 
+/* One opens as long as it gives the very version that the anchor is wrapped for, and while it is in use. */
+static void
+tested(void **state)
+{
+	const struct seals *s = bed.vault->seals;
+	const size_t of_id = 20, of_key = 60;
+	struct held h;
+	struct job j;
+
+	(void)state;
+	assert_true(seals_test(bed.vault) && s->opened[0] && !s->opened[1]);
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_true(seals_test(bed.vault) && s->opened[0] && s->opened[1]);
+	h = hold(second);
+	(void)close(h.fd);
+	for (size_t at = of_id; at <= of_key; at += of_key - of_id) {
+		char was = h.line[at];
+
+		h.line[at] = was == '0' ? '1' : '0';
+		scratch_write(second, h.line, LINE);
+		assert_true(!seals_test(bed.vault) && s->opened[0] && !s->opened[1]);
+		assert_int_equal(metrics_get(METRIC_SEALS_FAILING), 1);
+		h.line[at] = was;
+	}
+	assert_int_equal(unlink(second), 0);
+	assert_true(!seals_test(bed.vault) && s->opened[0] && !s->opened[1]);
+	scratch_write(second, h.line, LINE);
+	assert_true(seals_test(bed.vault) && s->opened[0] && s->opened[1]);
+	assert_int_equal(metrics_get(METRIC_SEALS_FAILING), 0);
+	/* And what is not in use any more is remembered for what it was. */
+	assert_true(s->now->dead_class == 0 && s->now->lasting == 0);
+	run(JOB_SEAL_REMOVE, "second", &j);
+	assert_true(s->now->dead_class != 0 || s->now->lasting != 0);
+}
+
+/* What cannot open, or may be either of two, is not added; a version that was there is not destroyed. */
+static void
+there_already(void **state)
+{
+	struct rotate r = { .o = { .vault = bed.vault, .writer = bed.writer },
+		.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+	struct held h = hold(bed.key);
+	char next[340];
+	struct job j, taken = { .kind = JOB_SEAL_ADD, .seal = "second" };
+
+	(void)state;
+	(void)close(h.fd);
+	h.line[20] = h.line[20] == '0' ? '1' : '0';
+	h.line[60] = h.line[60] == '0' ? '1' : '0';
+	scratch_write(second, "no version", 10);
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	scratch_write(second, h.line, LINE);
+	h.line[20] ^= 1;
+	(void)snprintf(next, sizeof(next), "%s.next", second);
+	scratch_write(next, h.line, LINE);
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	assert_int_equal(bed.vault->seals->now->count, 1);
+	assert_true(is_there(second, ".next"));
+	assert_int_equal(unlink(next), 0);
+
+	h = hold(second);
+	assert_int_equal(rotate_bed_ask(&bed, &taken, &taken), STATUS_OK);
+	j = taken;
+	assert_int_equal(rotate_bed_wish(&bed, ROTATE_CANCEL, &j), STATUS_OK);
+	rotate_seals(&r, &taken);
+	assert_int_equal(bed.vault->seals->now->count, 1);
+	assert_true(is_there(second, "") && !is_destroyed(&h));
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	vault_bed_stop(&bed);
+	assert_opens_alone(second, bed.key);
+}
+
 /* The seals that count, after a restart: each alone opens, and of each there is one version. */
 static void
 assert_whole(bool with_second)
@@ -332,6 +408,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go), TEST(unwanted),
+		TEST(tested), TEST(there_already),
 		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
