@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -303,6 +304,23 @@ there_already(void **state)
 	assert_opens_alone(second, bed.key);
 }
 
+/* A version that could not be destroyed is not counted as dead (seals_class). */
+static void
+not_destroyed(void **state)
+{
+	struct seals_change c;
+	struct job j;
+
+	(void)state;
+	run(JOB_SEAL_ADD, "second", &j);
+	assert_true(atomic_load(&bed.vault->seals->ended));
+	assert_int_equal(seals_remove(bed.vault, "second", &c), STATUS_OK);
+	assert_int_equal(unlink(second), 0);
+	assert_int_equal(mkdir(second, 0700), 0);
+	assert_false(seals_conclude(bed.vault, &c, true));
+	assert_false(atomic_load(&bed.vault->seals->ended));
+}
+
 /* The seals that count, after a restart: each alone opens, and of each there is one version. */
 static void
 assert_whole(bool with_second)
@@ -408,7 +426,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go), TEST(unwanted),
-		TEST(tested), TEST(there_already),
+		TEST(tested), TEST(there_already), TEST(not_destroyed),
 		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
