@@ -136,6 +136,15 @@ def forged(b, path, k1):
     put(copy, good[:32] + mine + good[HEAD:])
     b.cli('ledger', 'verify', copy, '--json', expect=FAILED)
     refused(b, copy, good, '--signing-key', mine.hex())
+    # All that the vault has, under his key: proven from there on, and no copy of the vault's that an export takes.
+    data = bytearray(good[:32] + mine + good[HEAD:])
+    for n, (entry, _) in enumerate(entries):
+        if n not in turns:
+            at = HEAD + n * ITEM + ENTRY
+            data[at:at + 64] = thief.sign(reader.LEDGER + vault + reader.hashed(entry)).signature
+    put(copy, data)
+    same(b.cli('ledger', 'verify', copy, '--json').json['signing_key'], mine.hex(), 'the key at the end')
+    same(b.cli('ledger', 'export', copy, '--json', expect=FAILED).error['reason'], 'LEDGER_BROKEN', 'export')
 
 
 def receipt(b, erasure, path, k1):

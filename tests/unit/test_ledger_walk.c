@@ -212,6 +212,11 @@ forged(void **state)
 	book_begin(&b);
 	book_put(&b, LEDGER_SIGNER_BEFORE, BOOK_STRANGER, 0);
 	assert_int_equal(doubt(&b, 0), BROKEN);
+	/* The true key before, but not behind the entry that names the next. */
+	book_rotated(&b, 2);
+	book_put(&b, LEDGER_SIGNER_BEFORE, 1, 2);
+	for (unsigned from = 0; from <= 2; from++)
+		assert_int_equal(doubt(&b, from), BROKEN);
 	/* Another past, handed over to the true key: who trusts that is not deceived. */
 	book_begin(&b);
 	book_put(&b, LEDGER_WHOLE, 0, BOOK_STRANGER);

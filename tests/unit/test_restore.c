@@ -10,6 +10,8 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "backup_bed.h"
+#include "scratch.h"
 #include "server/keys/secret.h"
 #include "server/restore/entries.h"
 #include "server/restore/keyrings.h"
@@ -415,6 +417,40 @@ living(void **state)
 	bed.options.store_path = bed.store;
 }
 
+/* R1: a backup of data that is the vault's in all but who has signed it. */
+static void
+signed_by_a_stranger(void **state)
+{
+	static const struct backup_bed_vault nothing;
+	static struct backup_bed_plan plan;
+	struct restore_options o = { .vault = &bed.options, .living = folder };
+	struct restore_report r;
+	uint8_t vault[VAULT_ID_LEN], head[LEDGER_HEAD_LEN];
+	char data[256], *text;
+	enum status rc;
+
+	(void)state;
+	memcpy(vault, vault_id(bed.vault), sizeof(vault));
+	ledger_first_head(vault, head);
+	vault_bed_stop(&bed);
+	(void)snprintf(folder, sizeof(folder), "%.200s/old", bed.dir);
+	assert_int_equal(rename(bed.store, folder), 0);
+	(void)snprintf(data, sizeof(data), "%.200s/data", bed.dir);
+	backup_bed_plan(&plan, data, &nothing);
+	plan.head.vault = VAULT_BED_ID(vault);
+	plan.head.store_format = VAULT_FORMAT;
+	plan.head.ledger_head = (ProtobufCBinaryData){ SEAL_DIGEST_LEN, head + 8 };
+	backup_bed_write(&plan, 1);
+	backup_bed_free(&plan);
+	o.data = (struct restore_paths){ { data }, 1 };
+	scratch_log_begin();
+	rc = restore_run(&o, &r);
+	text = scratch_log_end(NULL);
+	assert_int_equal(rc, STATUS_REFUSED);
+	assert_non_null(strstr(text, "is signed with a key that is not the vault's"));
+	free(text);
+}
+
 int
 main(void)
 {
@@ -425,6 +461,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(key_backups, setup, teardown),
 		cmocka_unit_test_setup_teardown(believed, setup, teardown),
 		cmocka_unit_test_setup_teardown(living, setup, teardown),
+		cmocka_unit_test_setup_teardown(signed_by_a_stranger, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

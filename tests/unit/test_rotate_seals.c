@@ -16,119 +16,18 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
-#include "rotate_bed.h"
 #include "scratch.h"
+#include "seal_bed.h"
 #include "server/clock.h"
+#include "server/metrics.h"
 #include "server/rotate/rotate_internal.h"
 #include "server/store/seals_list.h"
 #include "server/store/vault_internal.h"
-
-#define LINE 112u		/* of a key file */
-
-static struct vault_bed bed;
-static char second[320];
-static uint8_t id[16];
-
-/* The configuration names two seals, and the vault was made with the first. */
-static int
-setup(void **state)
-{
-	(void)state;
-	vault_bed_make(&bed, 1u << 26, 1u << 20);
-	(void)snprintf(second, sizeof(second), "%s/second.key", bed.dir);
-	bed.options.seal[1] = (struct provider_options){ .name = "second", .kind = "file", .path = second };
-	bed.options.seal_count = 2;
-	scratch_log_begin();
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fault_none();
-	free(scratch_log_end(NULL));
-	if (bed.vault != NULL)
-		vault_bed_stop(&bed);
-	scratch_remove(bed.dir);
-	return 0;
-}
-
-/* A file that stays open shows what became of its bytes. */
-struct held {
-	int fd;
-	char line[LINE];
-};
-
-static struct held
-hold(const char *path)
-{
-	struct held h = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
-
-	assert_true(h.fd >= 0);
-	assert_int_equal(read(h.fd, h.line, LINE), LINE);
-	return h;
-}
-
-/* The end of the line is the key. */
-static bool
-is_destroyed(struct held *h)
-{
-	char now[LINE] = { 0 };
-	bool is;
-
-	assert_true(pread(h->fd, now, LINE, 0) >= 0);
-	is = memmem(now, LINE, h->line + 50, 16) == NULL && memmem(now, LINE, h->line + 80, 16) == NULL;
-	(void)close(h->fd);
-	return is;
-}
-
-static bool
-is_there(const char *path, const char *suffix)
-{
-	char name[340];
-
-	(void)snprintf(name, sizeof(name), "%s%s", path, suffix);
-	return access(name, F_OK) == 0;
-}
-
-static void
-run(enum job_kind kind, const char *name, struct job *j)
-{
-	struct rotate *r;
-
-	*j = (struct job){ .kind = kind };
-	(void)snprintf(j->seal, sizeof(j->seal), "%s", name);
-	assert_int_equal(rotate_bed_ask(&bed, j, j), STATUS_OK);
-	r = rotate_bed_runner(&bed, 0);
-	rotate_bed_wait(&bed, j);
-	assert_true(rotate_stop(r, 30000));
-}
-
-/* Stopped; it opens with that seal while the other is away. */
-static void
-assert_opens_alone(const char *path, const char *other)
-{
-	char away[340];
-	bool has = other != NULL && is_there(other, "");
-
-	if (has) {
-		(void)snprintf(away, sizeof(away), "%s.away", other);
-		assert_int_equal(rename(other, away), 0);
-	}
-	assert_true(is_there(path, ""));
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
-	vault_bed_stop(&bed);
-	if (has)
-		assert_int_equal(rename(away, other), 0);
-}
 
 static void
 another_version(void **state)
@@ -137,21 +36,21 @@ another_version(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct held old = hold(bed.key);
-		uint64_t epoch = vault_epoch(bed.vault);
+		struct seal_held old = seal_hold(seal_bed.key);
+		uint64_t epoch = vault_epoch(seal_bed.vault);
 
-		run(JOB_SEAL, i == 1 ? "file" : "", &j);
-		rotate_bed_assert_done(&bed, &j);
+		seal_run(JOB_SEAL, i == 1 ? "file" : "", &j);
+		rotate_bed_assert_done(&seal_bed, &j);
 		assert_int_equal(j.done, 1);
 		assert_true(j.micros > 0);
-		assert_true(vault_epoch(bed.vault) > epoch);
-		assert_true(is_destroyed(&old));
-		assert_false(is_there(bed.key, ".next"));
-		assert_true(bed.vault->seals->now->seal[0].made_ms >= j.floor_ms);
-		vault_bed_restart(&bed);
-		assert_int_equal(vault_bed_get(&bed, id), STATUS_OK);
+		assert_true(vault_epoch(seal_bed.vault) > epoch);
+		assert_true(seal_is_destroyed(&old));
+		assert_false(seal_is_there(seal_bed.key, ".next"));
+		assert_true(seal_bed.vault->seals->now->seal[0].made_ms >= j.floor_ms);
+		vault_bed_restart(&seal_bed);
+		assert_int_equal(vault_bed_get(&seal_bed, seal_person), STATUS_OK);
 	}
-	run(JOB_SEAL, "nobody", &j);
+	seal_run(JOB_SEAL, "nobody", &j);
 	assert_int_equal(j.state, JOB_FAILED);
 	assert_string_equal(j.failure, status_reason(STATUS_ABSENT));
 	assert_int_equal(j.signer, 0);
@@ -160,42 +59,166 @@ another_version(void **state)
 static void
 come_and_go(void **state)
 {
-	struct held old;
+	struct seal_held old;
 	struct job j;
 
 	(void)state;
-	run(JOB_SEAL_REMOVE, "file", &j);
+	seal_run(JOB_SEAL_REMOVE, "file", &j);
 	assert_int_equal(j.state, JOB_FAILED);		/* the last that opens */
 	assert_string_equal(j.failure, status_reason(STATUS_REFUSED));
-	run(JOB_SEAL_ADD, "second", &j);
+	seal_run(JOB_SEAL_ADD, "second", &j);
 	assert_int_equal(j.state, JOB_DONE);
-	run(JOB_SEAL_ADD, "second", &j);
+	seal_run(JOB_SEAL_ADD, "second", &j);
 	assert_int_equal(j.state, JOB_FAILED);
-	vault_bed_stop(&bed);
-	assert_opens_alone(bed.key, second);
-	assert_opens_alone(second, bed.key);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	run(JOB_SEAL, "", &j);
+	vault_bed_stop(&seal_bed);
+	seal_opens_alone(seal_bed.key, seal_second);
+	seal_opens_alone(seal_second, seal_bed.key);
+	assert_int_equal(vault_bed_start(&seal_bed), STATUS_OK);
+	seal_run(JOB_SEAL, "", &j);
 	assert_int_equal(j.done, 2);
-	vault_bed_stop(&bed);
-	assert_opens_alone(bed.key, second);
-	assert_opens_alone(second, bed.key);
+	vault_bed_stop(&seal_bed);
+	seal_opens_alone(seal_bed.key, seal_second);
+	seal_opens_alone(seal_second, seal_bed.key);
 
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	old = hold(bed.key);
-	run(JOB_SEAL_REMOVE, "file", &j);
+	assert_int_equal(vault_bed_start(&seal_bed), STATUS_OK);
+	old = seal_hold(seal_bed.key);
+	seal_run(JOB_SEAL_REMOVE, "file", &j);
 	assert_int_equal(j.state, JOB_DONE);
-	assert_true(is_destroyed(&old));
-	assert_false(is_there(bed.key, ""));
-	assert_int_equal(bed.vault->seals->now->count, 1);
-	vault_bed_stop(&bed);
-	assert_opens_alone(second, bed.key);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	run(JOB_SEAL_ADD, "file", &j);
+	assert_true(seal_is_destroyed(&old));
+	assert_false(seal_is_there(seal_bed.key, ""));
+	assert_int_equal(seal_bed.vault->seals->now->count, 1);
+	vault_bed_stop(&seal_bed);
+	seal_opens_alone(seal_second, seal_bed.key);
+	assert_int_equal(vault_bed_start(&seal_bed), STATUS_OK);
+	seal_run(JOB_SEAL_ADD, "file", &j);
 	assert_int_equal(j.state, JOB_DONE);
-	vault_bed_stop(&bed);
-	assert_opens_alone(bed.key, second);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	vault_bed_stop(&seal_bed);
+	seal_opens_alone(seal_bed.key, seal_second);
+	assert_int_equal(vault_bed_start(&seal_bed), STATUS_OK);
+}
+
+/* Paused or given up when the runner has taken it up already: nothing comes of it, and nothing is left. */
+static void
+unwanted(void **state)
+{
+	static const struct job asks[] = { { .kind = JOB_SEAL }, { .kind = JOB_SEAL_ADD, .seal = "second" },
+		{ .kind = JOB_SEAL, .seal = "nobody" } };
+	struct rotate r = { .o = { .vault = seal_bed.vault, .writer = seal_bed.writer },
+		.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+	uint64_t epoch = vault_epoch(seal_bed.vault);
+	struct seal_held key = seal_hold(seal_bed.key);
+	struct job taken, j;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		enum rotate_wish wish = i < 3 ? ROTATE_CANCEL : ROTATE_PAUSE;
+
+		assert_int_equal(rotate_bed_ask(&seal_bed, &asks[i % 3], &taken), STATUS_OK);
+		j = taken;
+		assert_int_equal(rotate_bed_wish(&seal_bed, wish, &j), STATUS_OK);
+		rotate_seals(&r, &taken);
+		assert_int_equal(job_get(seal_bed.vault, taken.id, &j), STATUS_OK);
+		/* One that can never be done may fail while it is paused. */
+		assert_int_equal(j.state,
+		    wish == ROTATE_CANCEL ? JOB_CANCELLED : i < 5 ? JOB_PAUSED : JOB_FAILED);
+		assert_true(j.signer == 0 && j.step == 0);
+		assert_int_equal(vault_epoch(seal_bed.vault), epoch);
+		assert_false(seal_is_there(seal_bed.key, ".next") || seal_is_there(seal_second, ""));
+		assert_int_equal(seal_bed.vault->seals->now->count, 1);
+	}
+	assert_false(seal_is_destroyed(&key));
+}
+
+/* One opens as long as it gives the very version that the anchor is wrapped for, and while it is in use. */
+static void
+tested(void **state)
+{
+	const struct seals *s = seal_bed.vault->seals;
+	const size_t of_id = 20, of_key = 60;
+	struct seal_held h;
+	struct job j;
+
+	(void)state;
+	assert_true(seals_test(seal_bed.vault) && s->opened[0] && !s->opened[1]);
+	seal_run(JOB_SEAL_ADD, "second", &j);
+	assert_true(seals_test(seal_bed.vault) && s->opened[0] && s->opened[1]);
+	h = seal_hold(seal_second);
+	(void)close(h.fd);
+	for (size_t at = of_id; at <= of_key; at += of_key - of_id) {
+		char was = h.line[at];
+
+		h.line[at] = was == '0' ? '1' : '0';
+		scratch_write(seal_second, h.line, SEAL_LINE);
+		assert_true(!seals_test(seal_bed.vault) && s->opened[0] && !s->opened[1]);
+		assert_int_equal(metrics_get(METRIC_SEALS_FAILING), 1);
+		h.line[at] = was;
+	}
+	assert_int_equal(unlink(seal_second), 0);
+	assert_true(!seals_test(seal_bed.vault) && s->opened[0] && !s->opened[1]);
+	scratch_write(seal_second, h.line, SEAL_LINE);
+	assert_true(seals_test(seal_bed.vault) && s->opened[0] && s->opened[1]);
+	assert_int_equal(metrics_get(METRIC_SEALS_FAILING), 0);
+	/* And what is not in use any more is remembered for what it was. */
+	assert_true(s->now->dead_class == 0 && s->now->lasting == 0);
+	seal_run(JOB_SEAL_REMOVE, "second", &j);
+	assert_true(s->now->dead_class != 0 || s->now->lasting != 0);
+}
+
+/* What cannot open, or may be either of two, is not added; a version that was there is not destroyed. */
+static void
+there_already(void **state)
+{
+	struct rotate r = { .o = { .vault = seal_bed.vault, .writer = seal_bed.writer },
+		.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+	struct seal_held h = seal_hold(seal_bed.key);
+	char next[340];
+	struct job j, taken = { .kind = JOB_SEAL_ADD, .seal = "second" };
+
+	(void)state;
+	(void)close(h.fd);
+	h.line[20] = h.line[20] == '0' ? '1' : '0';
+	h.line[60] = h.line[60] == '0' ? '1' : '0';
+	scratch_write(seal_second, "no version", 10);
+	seal_run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	scratch_write(seal_second, h.line, SEAL_LINE);
+	h.line[20] ^= 1;
+	(void)snprintf(next, sizeof(next), "%s.next", seal_second);
+	scratch_write(next, h.line, SEAL_LINE);
+	seal_run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_FAILED);
+	assert_int_equal(seal_bed.vault->seals->now->count, 1);
+	assert_true(seal_is_there(seal_second, ".next"));
+	assert_int_equal(unlink(next), 0);
+
+	h = seal_hold(seal_second);
+	assert_int_equal(rotate_bed_ask(&seal_bed, &taken, &taken), STATUS_OK);
+	j = taken;
+	assert_int_equal(rotate_bed_wish(&seal_bed, ROTATE_CANCEL, &j), STATUS_OK);
+	rotate_seals(&r, &taken);
+	assert_int_equal(seal_bed.vault->seals->now->count, 1);
+	assert_true(seal_is_there(seal_second, "") && !seal_is_destroyed(&h));
+	seal_run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.state, JOB_DONE);
+	vault_bed_stop(&seal_bed);
+	seal_opens_alone(seal_second, seal_bed.key);
+}
+
+/* A version that could not be destroyed is not counted as dead (seals_class). */
+static void
+not_destroyed(void **state)
+{
+	struct seals_change c;
+	struct job j;
+
+	(void)state;
+	seal_run(JOB_SEAL_ADD, "second", &j);
+	assert_true(atomic_load(&seal_bed.vault->seals->ended));
+	assert_int_equal(seals_remove(seal_bed.vault, "second", &c), STATUS_OK);
+	assert_int_equal(unlink(seal_second), 0);
+	assert_int_equal(mkdir(seal_second, 0700), 0);
+	assert_false(seals_conclude(seal_bed.vault, &c, true));
+	assert_false(atomic_load(&seal_bed.vault->seals->ended));
 }
 
 /* The seals that count, after a restart: each alone opens, and of each there is one version. */
@@ -206,24 +229,24 @@ assert_whole(bool with_second)
 	struct job j[8];
 	unsigned count = 0;
 
-	if (bed.vault != NULL)
-		vault_bed_stop(&bed);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
-	r = rotate_bed_runner(&bed, 0);
-	assert_int_equal(job_list(bed.vault, NULL, j, 8, &count), STATUS_OK);
+	if (seal_bed.vault != NULL)
+		vault_bed_stop(&seal_bed);
+	assert_int_equal(vault_bed_start(&seal_bed), STATUS_OK);
+	r = rotate_bed_runner(&seal_bed, 0);
+	assert_int_equal(job_list(seal_bed.vault, NULL, j, 8, &count), STATUS_OK);
 	for (unsigned i = 0; i < count; i++) {
-		rotate_bed_wait(&bed, &j[i]);
+		rotate_bed_wait(&seal_bed, &j[i]);
 		assert_false(job_is_open(&j[i]));
 	}
 	assert_true(rotate_stop(r, 30000));
-	assert_false(is_there(bed.key, ".next"));
-	assert_false(is_there(second, ".next"));
-	vault_bed_stop(&bed);
-	if (is_there(bed.key, ""))
-		assert_opens_alone(bed.key, second);
+	assert_false(seal_is_there(seal_bed.key, ".next"));
+	assert_false(seal_is_there(seal_second, ".next"));
+	vault_bed_stop(&seal_bed);
+	if (seal_is_there(seal_bed.key, ""))
+		seal_opens_alone(seal_bed.key, seal_second);
 	if (with_second)
-		assert_opens_alone(second, bed.key);
-	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+		seal_opens_alone(seal_second, seal_bed.key);
+	assert_int_equal(vault_bed_start(&seal_bed), STATUS_OK);
 }
 
 /* Read only now, or ended. */
@@ -236,8 +259,8 @@ wait_for_trouble(struct job *j)
 	do {
 		assert_true(clock_monotonic_ns() < end);
 		(void)nanosleep(&pause, NULL);
-		assert_int_equal(job_get(bed.vault, j->id, j), STATUS_OK);
-	} while (job_is_open(j) && vault_read_only(bed.vault) == NULL);
+		assert_int_equal(job_get(seal_bed.vault, j->id, j), STATUS_OK);
+	} while (job_is_open(j) && vault_read_only(seal_bed.vault) == NULL);
 	/* And for what the runner makes of it. */
 	(void)nanosleep(&(struct timespec){ .tv_nsec = 60000000 }, NULL);
 }
@@ -254,31 +277,33 @@ anchor_fails(bool restarts)
 
 	for (unsigned n = restarts ? 3 : 1; n <= 4; n++)
 		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-			struct held old = hold(kinds[k] == JOB_SEAL_REMOVE && with_second ? second : bed.key);
+			struct seal_held old =
+			    seal_hold(kinds[k] == JOB_SEAL_REMOVE && with_second ? seal_second
+										 : seal_bed.key);
 			struct job j = { .kind = kinds[k] };
 			struct rotate *r;
 
 			if (kinds[k] != JOB_SEAL)
 				(void)snprintf(j.seal, sizeof(j.seal), "second");
-			assert_int_equal(rotate_bed_ask(&bed, &j, &j), STATUS_OK);
+			assert_int_equal(rotate_bed_ask(&seal_bed, &j, &j), STATUS_OK);
 			fault_set(FAULT_ANCHOR, n, FAULT_FOR_EVER, EIO);
-			r = rotate_bed_runner(&bed, 0);
+			r = rotate_bed_runner(&seal_bed, 0);
 			wait_for_trouble(&j);
 			fault_none();
 			if (restarts) {
 				assert_true(rotate_stop(r, 30000));
-				vault_bed_restart(&bed);
-				r = rotate_bed_runner(&bed, 0);
+				vault_bed_restart(&seal_bed);
+				r = rotate_bed_runner(&seal_bed, 0);
 			}
-			rotate_bed_wait(&bed, &j);
+			rotate_bed_wait(&seal_bed, &j);
 			assert_true(rotate_stop(r, 30000));
 			/* K5: it was decided, and is ended as soon as the anchor can be written. */
 			assert_int_equal(j.state, n < 3 ? JOB_FAILED : JOB_DONE);
 			if (j.state == JOB_DONE && kinds[k] != JOB_SEAL_ADD)
-				assert_true(is_destroyed(&old));
+				assert_true(seal_is_destroyed(&old));
 			else
 				(void)close(old.fd);
-			with_second = seals_find(bed.vault->seals->now, "second") != NULL;
+			with_second = seals_find(seal_bed.vault->seals->now, "second") != NULL;
 			assert_whole(with_second);
 		}
 }
@@ -301,7 +326,7 @@ anchor_fails_and_restarts(void **state)
 static void
 due(void **state)
 {
-	struct rotate r = { .o = { .vault = bed.vault, .writer = bed.writer, .every.seal = 1 },
+	struct rotate r = { .o = { .vault = seal_bed.vault, .writer = seal_bed.writer, .every.seal = 1 },
 		.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 	struct job j, all[8];
 	char away[340];
@@ -309,28 +334,28 @@ due(void **state)
 	unsigned count = 0;
 
 	(void)state;
-	run(JOB_SEAL_ADD, "second", &j);
-	both = seals_oldest_ms(bed.vault);
+	seal_run(JOB_SEAL_ADD, "second", &j);
+	both = seals_oldest_ms(seal_bed.vault);
 	assert_true(both > 0);
-	(void)snprintf(away, sizeof(away), "%s.away", second);
-	assert_int_equal(rename(second, away), 0);
-	assert_false(seals_test(bed.vault));
-	run(JOB_SEAL, "", &j);
+	(void)snprintf(away, sizeof(away), "%s.away", seal_second);
+	assert_int_equal(rename(seal_second, away), 0);
+	assert_false(seals_test(seal_bed.vault));
+	seal_run(JOB_SEAL, "", &j);
 	assert_int_equal(j.state, JOB_DONE);
 	assert_int_equal(j.damaged, 1);
-	first = seals_oldest_ms(bed.vault);
+	first = seals_oldest_ms(seal_bed.vault);
 	assert_true(first > both);
 	rotate_schedule(&r);		/* not at once again */
-	assert_int_equal(job_list(bed.vault, NULL, all, 8, &count), STATUS_OK);
+	assert_int_equal(job_list(seal_bed.vault, NULL, all, 8, &count), STATUS_OK);
 	assert_int_equal(count, 2);
-	assert_int_equal(rename(away, second), 0);
-	assert_true(seals_test(bed.vault));
-	assert_true(seals_oldest_ms(bed.vault) < first);
-	run(JOB_SEAL, "", &j);
+	assert_int_equal(rename(away, seal_second), 0);
+	assert_true(seals_test(seal_bed.vault));
+	assert_true(seals_oldest_ms(seal_bed.vault) < first);
+	seal_run(JOB_SEAL, "", &j);
 	assert_int_equal(j.damaged, 0);
-	assert_true(seals_oldest_ms(bed.vault) > first);
+	assert_true(seals_oldest_ms(seal_bed.vault) > first);
 	rotate_schedule(&r);
-	assert_int_equal(job_list(bed.vault, NULL, all, 8, &count), STATUS_OK);
+	assert_int_equal(job_list(seal_bed.vault, NULL, all, 8, &count), STATUS_OK);
 	assert_int_equal(count, 4);
 	assert_int_equal(all[0].kind, JOB_SEAL);
 	assert_string_equal(all[0].principal, "schedule");
@@ -387,24 +412,24 @@ busy(void **state)
 	enum status rc = STATUS_OK;
 
 	(void)state;
-	assert_int_equal(rotate_bed_ask(&bed, &j, &j), STATUS_OK);
+	assert_int_equal(rotate_bed_ask(&seal_bed, &j, &j), STATUS_OK);
 	assert_int_equal(sem_init(&begun, 0, 0), 0);
 	assert_int_equal(sem_init(&let_go, 0, 0), 0);
 	for (; rc == STATUS_OK; count++) {
 		jobs[count] = (struct write_job){ .apply = keep_waiting, .done = forget,
 			.deadline_ns = UINT64_MAX };
-		rc = writer_submit(bed.writer, &jobs[count]);
+		rc = writer_submit(seal_bed.writer, &jobs[count]);
 		if (count == 0)
 			assert_int_equal(sem_wait(&begun), 0);
 	}
 	assert_int_equal(rc, STATUS_BUSY);
-	assert_true(inotify_add_watch(events, bed.dir, IN_CREATE | IN_DELETE) >= 0);
-	r = rotate_bed_runner(&bed, 0);
+	assert_true(inotify_add_watch(events, seal_bed.dir, IN_CREATE | IN_DELETE) >= 0);
+	r = rotate_bed_runner(&seal_bed, 0);
 	(void)nanosleep(&look, NULL);
 	made = created_files(events);
 	while (count-- > 0)
 		assert_int_equal(sem_post(&let_go), 0);
-	rotate_bed_wait(&bed, &j);
+	rotate_bed_wait(&seal_bed, &j);
 	assert_true(rotate_stop(r, 30000));
 	assert_int_equal(j.state, JOB_DONE);
 	assert_in_range(made, 1, 2);
@@ -414,10 +439,10 @@ busy(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go),
-		TEST(anchor_fails_and_mends), TEST(anchor_fails_and_restarts),
-		TEST(due), TEST(busy) };
+#define TEST(f) cmocka_unit_test_setup_teardown(f, seal_setup, seal_teardown)
+	const struct CMUnitTest tests[] = { TEST(another_version), TEST(come_and_go), TEST(unwanted),
+		TEST(tested), TEST(there_already), TEST(not_destroyed), TEST(anchor_fails_and_mends),
+		TEST(anchor_fails_and_restarts), TEST(due), TEST(busy) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

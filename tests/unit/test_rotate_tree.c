@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <time.h>
+
 #include "raw_store.h"
 #include "rotate_bed.h"
 #include "scratch.h"
@@ -114,6 +116,71 @@ a_long_key(void **state)
 	rotate_bed_assert_done(&bed, &j);
 }
 
+/* About how many units a job has: all people, or the one that it names; a key or a seal is one. */
+static void
+totals(void **state)
+{
+	static const struct { struct job ask; uint64_t total; } rows[] = {
+		{ { .kind = JOB_SUBJECTS }, PEOPLE }, { { .kind = JOB_SUBJECTS, .subject = { 1 } }, 1 },
+		{ { .kind = JOB_INDEX }, PEOPLE }, { { .kind = JOB_SIGNING }, 1 },
+		{ { .kind = JOB_SEAL }, 1 } };
+	struct job j;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(rotate_bed_ask(&bed, &rows[i].ask, &j), STATUS_OK);
+		assert_int_equal(j.total, rows[i].total);
+	}
+}
+
+/* T4: the next process goes on at the cursor; nothing is gone through, or counted, twice. */
+static void
+resumed(void **state)
+{
+	struct rotate *r;
+	struct job j;
+
+	(void)state;
+	rotate_bed_look(&bed, &before);
+	assert_int_equal(rotate_bed_ask(&bed, &(struct job){ .kind = JOB_TREE }, &j), STATUS_OK);
+	while (j.done < before.rows / 2)
+		assert_int_equal(rotate_bed_step(&bed, &j, 3), STATUS_OK);
+	assert_int_equal(j.state, JOB_RUNNING);
+	vault_bed_restart(&bed);
+	r = rotate_bed_runner(&bed, 0);
+	rotate_bed_wait(&bed, &j);
+	assert_true(rotate_stop(r, 30000));
+	rotate_bed_assert_done(&bed, &j);
+	assert_int_equal(j.done, before.rows);
+}
+
+/* One that is paused stays so, whoever comes; the end of it comes when it is wanted. */
+static void
+paused(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 300000000 };
+	struct rotate *r;
+	struct job j;
+	uint64_t done;
+
+	(void)state;
+	rotate_bed_look(&bed, &before);
+	assert_int_equal(rotate_bed_ask(&bed, &(struct job){ .kind = JOB_TREE }, &j), STATUS_OK);
+	assert_int_equal(rotate_bed_step(&bed, &j, 3), STATUS_OK);
+	done = j.done;
+	assert_int_equal(rotate_bed_wish(&bed, ROTATE_PAUSE, &j), STATUS_OK);
+	vault_bed_restart(&bed);
+	r = rotate_bed_runner(&bed, 0);
+	(void)nanosleep(&pause, NULL);
+	assert_int_equal(job_get(bed.vault, j.id, &j), STATUS_OK);
+	assert_true(j.state == JOB_PAUSED && j.done == done);
+	assert_int_equal(rotate_bed_wish(&bed, ROTATE_RESUME, &j), STATUS_OK);
+	rotate_bed_wait(&bed, &j);
+	assert_true(rotate_stop(r, 30000));
+	rotate_bed_assert_done(&bed, &j);
+	assert_int_equal(j.done, before.rows);
+}
+
 /* An empty vault has nothing that could be old. */
 static void
 nobody(void **state)
@@ -178,8 +245,9 @@ int
 main(void)
 {
 #define TEST(f, setup) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(tree, setup), TEST(a_long_key, setup),
-		TEST(signing, setup_empty), TEST(nobody, setup_empty) };
+	const struct CMUnitTest tests[] = { TEST(tree, setup), TEST(a_long_key, setup), TEST(totals, setup),
+		TEST(resumed, setup), TEST(paused, setup), TEST(signing, setup_empty),
+		TEST(nobody, setup_empty) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,6 +137,30 @@ signature_lost(void **state)
 	assert_int_equal(metrics_get(METRIC_INTEGRITY_ERRORS), before + 1);
 }
 
+/* A signature that is kept for an entry of an erasure: damage, and no key that is trusted. */
+static void
+signature_of_no_signer(void **state)
+{
+	uint8_t id[16], key[SEAL_PUBLIC_LEN];
+	struct raw_row row;
+	struct raw_store r;
+
+	(void)state;
+	assert_int_equal(vault_bed_create(&bed, 1, id), STATUS_OK);
+	assert_int_equal(vault_bed_erase(&bed, id), STATUS_OK);
+	vault_public_key(bed.vault, key);
+	vault_bed_turn(&bed);
+	assert_int_equal(is_signer(key), STATUS_OK);
+	vault_bed_stop(&bed);
+	raw_store_open(&r, bed.options.store_path);
+	raw_store_nth(&r, "signers", 0, &row);
+	bytes_put64(row.key, 1);
+	raw_store_write(&r, "signers", &row);
+	raw_store_close(&r);
+	assert_int_equal(vault_bed_start(&bed), STATUS_OK);
+	assert_int_equal(is_signer(key), STATUS_CORRUPT);
+}
+
 static uint64_t
 ledger_entries(void)
 {
@@ -196,6 +220,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(turned, setup, teardown),
 		cmocka_unit_test_setup_teardown(signature_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(signature_of_no_signer, setup, teardown),
 		cmocka_unit_test_setup_teardown(session, setup, teardown),
 	};
 
