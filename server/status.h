@@ -35,7 +35,7 @@
 	X(NO_SEAL, NOT_FOUND, "SEAL_NOT_FOUND", "the configuration has no seal of that name")      \
 	X(TOO_SOON, FAILED_PRECONDITION, "SEAL_TOO_SOON",                                          \
 	    "the seal's version is younger than its wear allows another")                         \
-	X(JOB_ENDED, FAILED_PRECONDITION, "JOB_ENDED", "the job has ended")                        \
+	X(JOB_ENDED, FAILED_PRECONDITION, "JOB_ENDED", "the job has ended, or its change is made") \
 	X(JOBS, RESOURCE_EXHAUSTED, "TOO_MANY_JOBS", "too many jobs wait")                         \
 	X(NO_KEY_BACKUP, NOT_FOUND, "KEY_BACKUP_NOT_FOUND", "there is no such key backup")         \
 	X(KEY_BACKUP_CLOSED, FAILED_PRECONDITION, "KEY_BACKUP_CLOSED",                             \

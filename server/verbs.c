@@ -147,6 +147,22 @@ check_principals(const struct config *c)
 	return ok;
 }
 
+/* What is said of a seal is whole, and its file is there. */
+static bool
+check_seal(const struct provider_options *o)
+{
+	struct provider *p = NULL;
+	const char *why = "out of memory";
+	bool ok = provider_new(o, &p, &why) == STATUS_OK;
+
+	if (!ok)
+		(void)printf("seal %s: %s\n", o->name, why);
+	else if (provider_has_file(o->kind))
+		ok = check_place("seal", o->path, S_IFREG, 0);
+	provider_free(p);
+	return ok;
+}
+
 enum status
 verb_check(const struct config *c, const struct verb_options *o)
 {
@@ -157,8 +173,7 @@ verb_check(const struct config *c, const struct verb_options *o)
 	ok &= check_tls(c);
 	ok &= check_place("store", c->vault_path, S_IFDIR, 0) && check_begun(c->vault_path);
 	for (unsigned i = 0; i < vo.seal_count; i++)
-		if (provider_has_file(vo.seal[i].kind))
-			ok &= check_place("seal", vo.seal[i].path, S_IFREG, 0);
+		ok &= check_seal(&vo.seal[i]);
 	for (size_t i = 0; i < vo.anchor.count; i++)
 		ok &= check_anchor(vo.anchor.path[i], o->force_class_d);
 	ok &= check_twice(&vo.anchor);

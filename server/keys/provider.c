@@ -37,6 +37,7 @@ static const char *
 lacks(const struct provider_options *o)
 {
 	bool pkcs11 = strcmp(o->kind, "pkcs11") == 0, passphrase = strcmp(o->kind, "passphrase") == 0;
+	const char *why;
 
 	if (strcmp(o->kind, "recovery") == 0)
 		return o->public == NULL ? "a seal of kind recovery needs [backup] recovery_key" : NULL;
@@ -46,6 +47,8 @@ lacks(const struct provider_options *o)
 		return "it lacks the key path";
 	if ((pkcs11 || passphrase) && !is_given(o->secret))
 		return "it lacks the key secret";
+	if ((pkcs11 || passphrase) && (why = provider_secret_fault(o->secret)) != NULL)
+		return why;
 	if (pkcs11 && (!is_given(o->module) || !is_given(o->token)))
 		return "it lacks the key module or token";
 	if (pkcs11 && is_given(o->mechanism) && strcmp(o->mechanism, "aes-gcm") != 0 &&
@@ -162,14 +165,20 @@ provider_class(struct provider *p, const char **why)
 }
 
 void
-provider_complain(const struct provider *p, const char *why)
+provider_complain_of(const struct provider *p, const char *path, const char *why)
 {
 	if (errno != 0)
-		log_event(LOG_SEAL, LOG_S(NAME, p->o.name), LOG_S(WHAT, p->o.kind), LOG_S(PATH, p->o.path),
+		log_event(LOG_SEAL, LOG_S(NAME, p->o.name), LOG_S(WHAT, p->o.kind), LOG_S(PATH, path),
 		    LOG_S(WHY, why), LOG_S(ERRNO, strerrorname_np(errno)));
 	else
-		log_event(LOG_SEAL, LOG_S(NAME, p->o.name), LOG_S(WHAT, p->o.kind), LOG_S(PATH, p->o.path),
+		log_event(LOG_SEAL, LOG_S(NAME, p->o.name), LOG_S(WHAT, p->o.kind), LOG_S(PATH, path),
 		    LOG_S(WHY, why));
+}
+
+void
+provider_complain(const struct provider *p, const char *why)
+{
+	provider_complain_of(p, p->o.path, why);
 }
 
 void

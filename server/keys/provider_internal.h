@@ -30,6 +30,12 @@ enum status provider_secret(struct provider *p, bool twice, struct bytes *out) M
 /* Logs what is wrong with it, with its file and, where it is not 0, errno. */
 void provider_complain(const struct provider *p, const char *why);
 
+/* The same with another file than its own. */
+void provider_complain_of(const struct provider *p, const char *path, const char *why);
+
+/* Why nothing can come from there, as the configuration has it: a static text; NULL: something may. */
+const char *provider_secret_fault(const char *from);
+
 /*
  * For kinds whose versions lie in files (provider_versions.h). ${load} gives the version at a place:
  * STATUS_ABSENT: there is none; else a failure, *why a static text where nothing was logged yet, or

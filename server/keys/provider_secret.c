@@ -42,19 +42,35 @@ read_line(int fd, char *out, size_t cap, size_t *len)
 	return STATUS_OK;
 }
 
-static enum status
-from_fd(const char *number, char *out, size_t *len, const char **why)
+/* -1: it is no number of a descriptor that a secret could come by. */
+static int
+descriptor(const char *number)
 {
 	char *end;
 	long fd = strtol(number, &end, 10);
-	enum status rc;
 
-	*why = "secret is not fd:N with a number above 2";
-	if (end == number || *end != '\0' || fd < 3 || fd > 65535)
-		return STATUS_CONFIG;
+	return end == number || *end != '\0' || fd < 3 || fd > 65535 ? -1 : (int)fd;
+}
+
+const char *
+provider_secret_fault(const char *from)
+{
+	if (strcmp(from, ASK) == 0)
+		return NULL;
+	if (strncmp(from, FD, strlen(FD)) == 0)
+		return descriptor(from + strlen(FD)) < 0 ? "secret is not fd:N with a number above 2" : NULL;
+	if (strncmp(from, FILE_, strlen(FILE_)) == 0)
+		return from[strlen(FILE_)] != '/' ? "the file of its secret needs an absolute path" : NULL;
+	return "secret is none of fd:N, file:PATH, ask";
+}
+
+static enum status
+from_fd(int fd, char *out, size_t *len, const char **why)
+{
+	enum status rc = read_line(fd, out, PROVIDER_SECRET_ROOM, len);
+
 	*why = "its descriptor gives no line of 1 to 511 bytes";
-	rc = read_line((int)fd, out, PROVIDER_SECRET_ROOM, len);
-	(void)close((int)fd);
+	(void)close(fd);
 	return rc;
 }
 
@@ -62,14 +78,9 @@ static enum status
 from_file(const char *path, char *out, size_t *len, const char **why)
 {
 	struct version_buffer b = { (uint8_t *)out, PROVIDER_SECRET_ROOM, 0 };
-	enum status rc = STATUS_CONFIG;
 	const char *end;
 
-	*why = "the file of its secret needs an absolute path";
-	if (path[0] != '/')
-		return rc;
-	rc = versions_read(path, VERSION_NOW, &b, why);
-	if (rc != STATUS_OK)
+	if (versions_read(path, VERSION_NOW, &b, why) != STATUS_OK)
 		return STATUS_CONFIG;
 	if ((end = memchr(out, '\n', b.len)) != NULL)
 		b.len = (size_t)(end - out);
@@ -125,20 +136,21 @@ out:
 static enum status
 fetch(struct provider *p, bool twice, char *out, size_t *len)
 {
-	const char *from = p->o.secret, *why = "secret is none of fd:N, file:PATH, ask";
-	enum status rc = STATUS_CONFIG;
+	const char *from = p->o.secret, *why = NULL, *path = p->o.path;
+	enum status rc;
 
 	errno = 0;
 	if (strncmp(from, FD, strlen(FD)) == 0) {
-		rc = from_fd(from + strlen(FD), out, len, &why);
+		rc = from_fd(descriptor(from + strlen(FD)), out, len, &why);
 	} else if (strncmp(from, FILE_, strlen(FILE_)) == 0) {
-		rc = from_file(from + strlen(FILE_), out, len, &why);
-	} else if (strcmp(from, ASK) == 0) {
+		path = from + strlen(FILE_);
+		rc = from_file(path, out, len, &why);
+	} else {
 		rc = ask(p, twice, out, len);
 		why = "its secret cannot be asked for on a terminal, is empty, or the two differ";
 	}
 	if (rc != STATUS_OK)
-		provider_complain(p, why);
+		provider_complain_of(p, path, why);
 	return rc;
 }
 

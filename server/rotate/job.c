@@ -60,6 +60,13 @@ job_is_open(const struct job *j)
 }
 
 bool
+job_is_switched(const struct job *j)
+{
+	return (j->kind == JOB_SEAL || j->kind == JOB_SEAL_ADD || j->kind == JOB_SEAL_REMOVE) &&
+	    j->step == JOB_STEP_SWITCHED;
+}
+
+bool
 job_is_whole(const struct job *j)
 {
 	return j->category == 0 && subject_id_is_zero(j->subject) && j->seal[0] == '\0';

@@ -61,6 +61,10 @@ const char *job_state_name(enum job_state s);
 /* It goes on some time. */
 bool job_is_open(const struct job *j);
 
+/* It changes the seals, and the switch was made: what is old is to be destroyed yet. */
+#define JOB_STEP_SWITCHED 1u
+bool job_is_switched(const struct job *j);
+
 /* It is about all keys of its kind, and not some of them. */
 bool job_is_whole(const struct job *j);
 

@@ -149,7 +149,8 @@ rotate_wish(struct writeset *ws, const uint8_t id[static JOB_ID_LEN], enum rotat
 
 	if (rc != STATUS_OK)
 		return rc;
-	if (!job_is_open(&j))
+	/* Of a change of seals that was made only the old version is left to be destroyed. */
+	if (!job_is_open(&j) || (wish == ROTATE_CANCEL && job_is_switched(&j)))
 		return STATUS_REFUSED;
 	j.updated_ms = clock_wall_ms();
 	if (wish == ROTATE_PAUSE)

@@ -9,8 +9,6 @@
 #include "server/rotate/rotate_internal.h"
 #include "server/store/vault_internal.h"
 
-enum { SWITCHED = 1 };
-
 #define WAIT_LEAST_NS UINT64_C(1000000000)
 #define WAIT_MOST_NS UINT64_C(600000000000)
 
@@ -47,8 +45,10 @@ make_switch(struct rotate *r, struct writeset *ws, void *arg)
 	if (j.started_ms == 0)
 		j.started_ms = clock_wall_ms();
 	j.state = JOB_RUNNING;
-	j.step = SWITCHED;
+	j.step = JOB_STEP_SWITCHED;
 	j.done = s->change->count;
+	if (s->change->taken)
+		j.floor_ms = 0;
 	j.damaged = s->change->left;
 	j.total = j.done + j.damaged;
 	return job_save(ws, &j);
@@ -101,7 +101,7 @@ rotate_seals(struct rotate *r, const struct job *j)
 
 	memcpy(s.id, j->id, sizeof(s.id));
 	/* T4: the switch was made; a crash, or an old slot that could not be erased, came before the end. */
-	if (j->step == SWITCHED) {
+	if (job_is_switched(j)) {
 		rc = seals_finish(v, j->seal, j->kind == JOB_SEAL_REMOVE) ? STATUS_OK : STATUS_SEAL;
 	} else if (start < r->seals_ns) {
 		return;

@@ -9,7 +9,7 @@
 #include "server/store/seals_list.h"
 #include "server/store/vault_internal.h"
 
-#define AGAIN_MS 3600000	/* after one that failed, was cancelled or did not renew all */
+#define AGAIN_MS 3600000	/* after one that failed or was cancelled */
 
 struct wanted {
 	enum job_kind kind;
@@ -22,8 +22,8 @@ is_to_wait(const struct job *all, unsigned count, enum job_kind kind, int64_t no
 {
 	for (unsigned i = 0; i < count; i++)
 		if (all[i].kind == kind && job_is_whole(&all[i]))
-			return job_is_open(&all[i]) || ((all[i].state != JOB_DONE || all[i].damaged > 0) &&
-			    now - all[i].ended_ms < AGAIN_MS);
+			return job_is_open(&all[i]) ||
+			    (all[i].state != JOB_DONE && now - all[i].ended_ms < AGAIN_MS);
 	return false;
 }
 
@@ -40,16 +40,18 @@ last_of(const struct job *all, unsigned count, enum job_kind kind)
 	return last;
 }
 
-/* When the oldest key of that kind was made, as far as it can have another one; 0: it cannot. */
-static int64_t
-made_ms(struct vault *v, const struct job *all, unsigned count, enum job_kind kind)
+static bool
+is_due(struct vault *v, const struct job *all, unsigned count, const struct wanted *w)
 {
-	int64_t last;
+	int64_t now = clock_wall_ms(), last;
 
-	if (kind == JOB_SEAL)	/* one of them may have been away then */
-		return seals_oldest_ms(v);
-	last = last_of(all, count, kind);
-	return last != 0 ? last : vault_created_ms(v);
+	if (w->every == 0 || is_to_wait(all, count, w->kind, now))
+		return false;
+	if (w->kind == JOB_SEAL)	/* one of them may have been away when the last was done */
+		return seals_due(v, now, (int64_t)w->every);
+	/* The keys of a new vault are as old as it is. */
+	last = last_of(all, count, w->kind);
+	return now - (last != 0 ? last : vault_created_ms(v)) >= (int64_t)w->every;
 }
 
 static enum status
@@ -69,18 +71,13 @@ rotate_schedule(struct rotate *r)
 	struct wanted wanted[] = { { JOB_SEAL, e->seal }, { JOB_SUBJECTS, e->subjects },
 		{ JOB_INDEX, e->index }, { JOB_TREE, e->tree }, { JOB_SIGNING, e->signing } };
 	struct job *all = calloc(JOB_ROWS_MAX, sizeof(*all));
-	int64_t now = clock_wall_ms();
 	unsigned count = 0;
 
 	if (all == NULL || job_list(r->o.vault, NULL, all, JOB_ROWS_MAX, &count) != STATUS_OK)
 		goto out;
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		int64_t made = made_ms(r->o.vault, all, count, wanted[i].kind);
-
-		if (wanted[i].every != 0 && made != 0 && now - made >= (int64_t)wanted[i].every &&
-		    !is_to_wait(all, count, wanted[i].kind, now))
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (is_due(r->o.vault, all, count, &wanted[i]))
 			(void)!rotate_do(r, ask, &wanted[i]);
-	}
 out:
 	free(all);
 }

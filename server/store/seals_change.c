@@ -34,6 +34,16 @@ to_change(struct seals_change *c, const char *name)
 	return seal != NULL ? &c->next->seal[seal - c->next->seal] : NULL;
 }
 
+static unsigned
+place_of(const struct seals *s, const struct provider *p)
+{
+	unsigned i = 0;
+
+	while (s->provider[i] != p)
+		i++;
+	return i;
+}
+
 /* What is known of the dead gets worse, never better. */
 static void
 note_death(struct provider *p, struct anchor_seals *all)
@@ -142,6 +152,8 @@ seals_renew(struct vault *v, const char *name, struct seals_change *c)
 		/* Of all some may have no further version, or be away: theirs stay. */
 		if (rc != STATUS_OK && rc != STATUS_NO_MEMORY && all) {
 			failed = rc != STATUS_REFUSED && rc != STATUS_TOO_SOON ? rc : failed;
+			if (failed == rc)
+				seals_found(v->seals, place_of(v->seals, p), false);
 			c->left++;
 			rc = STATUS_OK;
 		}
@@ -245,6 +257,8 @@ seals_add(struct vault *v, const char *name, struct seals_change *c)
 		/* It is not ours to destroy, and may have been in use before. */
 		memcpy(c->old[0], kek->id, PROVIDER_ID_LEN);
 		c->next->seal[c->next->count - 1].since = 1;
+		c->next->seal[c->next->count - 1].made_ms = 0;
+		c->taken = true;
 	}
 out:
 	secret_free(kek, sizeof(*kek));
@@ -314,7 +328,8 @@ seals_remove(struct vault *v, const char *name, struct seals_change *c)
 	}
 	at = (unsigned)(s - c->next->seal);
 	/* Where its provider is gone, or does not give the key, nobody knows what became of it. */
-	note_death(p != NULL && gives(p, s) == STATUS_OK ? p : NULL, c->next);
+	c->away = p == NULL || gives(p, s) != STATUS_OK;
+	note_death(c->away ? NULL : p, c->next);
 	if (p != NULL)
 		concern(c, p, s->id, no_id);
 	memmove(s, s + 1, (c->next->count - at - 1) * sizeof(*s));
@@ -325,16 +340,6 @@ seals_remove(struct vault *v, const char *name, struct seals_change *c)
 		return STATUS_REFUSED;
 	}
 	return STATUS_OK;
-}
-
-static unsigned
-place_of(const struct seals *s, const struct provider *p)
-{
-	unsigned i = 0;
-
-	while (s->provider[i] != p)
-		i++;
-	return i;
 }
 
 /* S3: the old one dies here. */
@@ -363,7 +368,7 @@ seals_conclude(struct vault *v, struct seals_change *c, bool decided)
 		return true;
 	}
 	for (unsigned i = 0; i < c->count; i++)
-		all &= end_old(v->seals, c->provider[i], c->now[i]);
+		all &= end_old(v->seals, c->provider[i], c->now[i]) && !c->away;
 	metrics_set(METRIC_SEALS_FAILING, seals_failing(v));
 	secret_free(c->next, sizeof(*c->next));
 	c->next = NULL;

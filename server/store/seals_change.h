@@ -13,6 +13,8 @@ struct seals_change {
 	struct provider *provider[PROVIDER_MAX];	/* those that are concerned */
 	uint8_t old[PROVIDER_MAX][PROVIDER_ID_LEN], now[PROVIDER_MAX][PROVIDER_ID_LEN];	/* zero: none */
 	unsigned count;
+	bool taken;		/* a version that was there is put to use: how old it is nobody knows */
+	bool away;		/* what is removed did not give its key: what became of it nobody knows */
 	unsigned left;		/* that have no further version, or not yet, or are away: theirs stay */
 };
 

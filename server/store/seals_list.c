@@ -52,20 +52,20 @@ seals_list(struct vault *v, struct seals_info *out)
 	return n;
 }
 
-int64_t
-seals_oldest_ms(struct vault *v)
+bool
+seals_due(struct vault *v, int64_t now, int64_t every)
 {
 	struct seals *s = v->seals;
-	int64_t oldest = 0;
+	bool due = false;
 
 	must(pthread_mutex_lock(&s->lock) == 0);
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct anchor_seal *seal = seals_find(s->now, provider_name(s->provider[i]));
+		const struct provider_kind *kind = provider_kind_of(s->provider[i]);
 
-		if (seal != NULL && s->opened[i] && provider_kind_of(s->provider[i])->renews &&
-		    (oldest == 0 || seal->made_ms < oldest))
-			oldest = seal->made_ms;
+		due |= seal != NULL && s->opened[i] && kind->renews && now - seal->made_ms >= every &&
+		    now - seal->made_ms >= (int64_t)kind->interval_s * 1000;
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
-	return oldest;
+	return due;
 }

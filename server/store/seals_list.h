@@ -22,9 +22,9 @@ struct seals_info {
 unsigned seals_list(struct vault *v, struct seals_info *out);
 
 /*
- * When the oldest version in use was made, ms since 1970, of those that can be followed by another one and gave
- * their key when they were tested last; 0: there is none. Any thread.
+ * Whether a version in use is ${every} ms old or older, of a seal that can have another one by now and gave
+ * its key when it was tested last. Any thread.
  */
-int64_t seals_oldest_ms(struct vault *v);
+bool seals_due(struct vault *v, int64_t now, int64_t every);
 
 #endif /* SERVER_STORE_SEALS_LIST_H */

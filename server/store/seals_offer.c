@@ -36,17 +36,20 @@ enum status
 seals_learn(struct vault *v, const struct vault_options *o)
 {
 	struct seals *s = v->seals;
-	enum status rc = STATUS_OK;
+	enum status rc = STATUS_OK, made;
 	unsigned at;
 
 	/* Without work: a device that hangs must not keep the main thread from its signals. */
 	must(pthread_mutex_lock(&s->lock) == 0);
-	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX && rc == STATUS_OK; i++) {
+	for (unsigned i = 0; i < o->seal_count && s->count < PROVIDER_MAX; i++) {
 		at = s->count;
 		if (seals_provider(s, o->seal[i].name) != NULL)
 			continue;
-		if ((rc = seals_make(&o->seal[i], &s->provider[at])) != STATUS_OK)
-			break;
+		/* One that is not whole keeps none of the others back. */
+		if ((made = seals_make(&o->seal[i], &s->provider[at])) != STATUS_OK) {
+			rc = made;
+			continue;
+		}
 		s->class[at] = PROVIDER_LASTING;
 		s->class_why[at] = "it was not asked yet";
 		atomic_store(&s->count, at + 1);

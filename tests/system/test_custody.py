@@ -3,6 +3,7 @@
 move` and `recover --previous`, and who runs them the wrong way.
 """
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,17 @@ def missing(b):
     same(b.daemon('check'), CONFIGURATION, 'check')
     need('the same file as' in b.said, b.said)
     b.conf['anchor']['copies'] = 'second, third'
+
+
+def half_a_seal(b):
+    for lines, why in (({'kind': 'fil'}, 'none of file'), ({'kind': 'file'}, 'the key path'),
+                       ({'kind': 'passphrase', 'path': 'words'}, 'the key secret'),
+                       ({'kind': 'passphrase', 'path': 'words', 'secret': 'env:HOME'}, 'none of fd:N'),
+                       ({'kind': 'pkcs11', 'path': 'hsm', 'secret': 'ask'}, 'module or token')):
+        b.conf['seal other'] = lines
+        same(b.daemon('check'), CONFIGURATION, f'check with {lines}')
+        need(re.search(f'seal other: .*{why}', b.said), b.said)
+    del b.conf['seal other']
 
 
 def wrong_words(b):
@@ -170,6 +182,7 @@ def run(bin):
         ids = several(b)
         step('one is missing, one is named twice')
         missing(b)
+        half_a_seal(b)
         step('the wrong words')
         wrong_words(b)
         step('anchor move')
