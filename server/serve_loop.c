@@ -39,8 +39,9 @@ reload_seals(struct serve *s)
 	}
 	if (rc != STATUS_OK) {
 		metrics_add(METRIC_RELOAD_FAILURES, 1);
-		log_event(LOG_RELOAD_FAILED, LOG_S(WHAT, "seals: those before stay, new ones that are whole are "
-		    "taken"), LOG_STATUS(rc), LOG_S(WHY, f.count > 0 ? f.row[0].text : "the log names the seal"),
+		log_event(LOG_RELOAD_FAILED,
+		    LOG_S(WHAT, "seals: those before stay, new ones that are whole are taken"), LOG_STATUS(rc),
+		    LOG_S(WHY, f.count > 0 ? f.row[0].text : "the log names the seal"),
 		    LOG_N(LINE, f.count > 0 ? f.row[0].line : 0));
 	}
 	config_free(c);
