@@ -1,6 +1,7 @@
 /* After a restart: what was acknowledged is there, and what was not is there whole or not at all. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "churn.h"
 
@@ -286,22 +287,36 @@ checker(void *arg)
 	}
 }
 
+/* A job may go on meanwhile: what was decided at the first look is settled soon, and others have come. */
 static void
 check_counts(struct churn *c)
 {
+	const struct timespec pause = { .tv_nsec = 10000000 };
 	struct pdv_result *r = NULL;
 	const struct pdv_status *s;
-	uint64_t live = 0, gone = 0;
+	uint64_t live = 0, gone = 0, epoch = 0;
+	bool settled = false;
 
 	for (unsigned i = 0; i < c->count; i++) {
 		live += c->people[i].now.life == LIVE || c->people[i].now.life == PARTIAL;
 		gone += c->people[i].now.life == GONE;
 	}
-	(void)pdv_get_status(c->client, &patient, &r);
-	if ((s = pdv_result_status(r)) == NULL || s->subjects != live || s->erased != gone ||
-	    s->settled_epoch != s->epoch)
-		churn_wrong(NULL, "status", r);
-	pdv_result_free(r);
+	for (unsigned i = 0; i < 500 && !settled; i++) {
+		(void)pdv_get_status(c->client, &patient, &r);
+		if ((s = pdv_result_status(r)) == NULL)
+			churn_wrong(NULL, "status", r);
+		if (s->subjects != live)
+			churn_wrong(NULL, "how many live", r);
+		if (s->erased != gone)
+			churn_wrong(NULL, "how many are erased", r);
+		epoch = i == 0 ? s->epoch : epoch;
+		settled = s->settled_epoch >= epoch;
+		pdv_result_free(r);
+		if (!settled)
+			(void)nanosleep(&pause, NULL);
+	}
+	if (!settled)
+		churn_wrong(NULL, "an epoch is not settled", NULL);
 }
 
 unsigned
