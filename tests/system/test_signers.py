@@ -266,6 +266,7 @@ def lost(bin):
         erase(b, people[0])
         b.cli('backup', 'data', b.path('d1'), '--since', b.path('d0'))	# signed with a key that will be lost
         b.cli('ledger', 'export', b.path('ledger'))
+        whole(b)
         restore(b, 'd0', 'd1')
         need('the backup of keys is older than the signing key' in b.log_text(b.lives), 'the log tells of it')
         on_disk(b)
