@@ -416,6 +416,25 @@ no_memory(void **state)
 	assert_int_equal(after.before, 0);
 }
 
+static enum status
+save_row(struct writeset *ws, void *j) { return job_save(ws, j); }
+
+/* A change of seals that was made cannot be taken back: its old key is to die yet. */
+static void
+too_late_to_cancel(void **state)
+{
+	struct job j;
+
+	(void)state;
+	assert_int_equal(rotate_bed_ask(&bed, &(struct job){ .kind = JOB_SEAL }, &j), STATUS_OK);
+	j.state = JOB_RUNNING;
+	j.step = JOB_STEP_SWITCHED;
+	assert_int_equal(rotate_bed_do(&bed, save_row, &j), STATUS_OK);
+	assert_int_equal(rotate_bed_wish(&bed, ROTATE_CANCEL, &j), STATUS_REFUSED);
+	assert_int_equal(job_get(bed.vault, j.id, &j), STATUS_OK);
+	assert_true(job_is_open(&j));
+}
+
 static void
 make_later(struct keyring *k, void *arg)
 {
@@ -473,7 +492,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(rows), TEST(statements), TEST(what_may_be_asked),
 		TEST(how_many), TEST(wishes), TEST(rate), TEST(read_only), TEST(no_memory),
-		TEST(made_in_the_future), TEST(asked_in_the_future) };
+		TEST(made_in_the_future), TEST(too_late_to_cancel),
+		TEST(asked_in_the_future) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,10 +195,27 @@ what_was_there_is_no_new_version(void **state)
 	assert_int_equal(j.state, JOB_FAILED);
 	assert_int_equal(rename(kept, seal_second), 0);
 	seal_run(JOB_SEAL_ADD, "second", &j);
+	assert_int_equal(j.floor_ms, 0);	/* how old its key is nobody knows */
+	assert_int_equal(seals_find(seal_bed.vault->seals->now, "second")->made_ms, 0);
 	assert_int_equal(j.state, JOB_DONE);
 	assert_int_equal(seal_bed.vault->seals->now->seal[1].since, 1);
 	seal_run(JOB_SEAL, "second", &j);
 	assert_int_equal(seal_bed.vault->seals->now->seal[1].since, vault_epoch(seal_bed.vault));
+}
+
+/* A section that is not whole keeps none of the others back. */
+static void
+half_a_section(void **state)
+{
+	struct provider_options *o = seal_bed.options.seal;
+
+	(void)state;
+	o[2] = (struct provider_options){ .name = "half", .kind = "passphrase", .path = "/nowhere" };
+	o[3] = (struct provider_options){ .name = "whole", .kind = "file", .path = "/nowhere" };
+	seal_bed.options.seal_count = 4;
+	assert_int_equal(seals_learn(seal_bed.vault, &seal_bed.options), STATUS_CONFIG);
+	assert_null(seals_provider(seal_bed.vault->seals, "half"));
+	assert_non_null(seals_provider(seal_bed.vault->seals, "whole"));
 }
 
 /* A passphrase that came with a request which led to nothing is not that of the next one. */
@@ -269,7 +286,7 @@ main(void)
 	const struct CMUnitTest tests[] = { TEST(a_wrong_passphrase_makes_no_version),
 		TEST(another_file_is_let_alone), TEST(the_last_that_opens_stays), TEST(one_file_is_one_seal),
 		TEST(what_is_not_destroyed_does_not_count), TEST(another_recovery_key_is_told),
-		TEST(what_was_there_is_no_new_version), TEST(an_offer_is_for_one_request),
+		TEST(what_was_there_is_no_new_version), TEST(half_a_section), TEST(an_offer_is_for_one_request),
 		TEST(what_cannot_be_overwritten_stays) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
